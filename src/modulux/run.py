@@ -1,0 +1,148 @@
+"""The one place that starts processes: argv lists, no shell, no inherited stdin, each command logged so that it can be pasted.
+
+Standard library only: the bootstrap uses it before anything is installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+log = logging.getLogger("modulux.run")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A process that ended: what it was, its exit status (negative: the signal that ended it), its output as text."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+
+def shown(argv: Sequence[str], secrets: Sequence[str] = ()) -> str:
+    """The command as a person would paste it, with each of `secrets` blanked."""
+    line = shlex.join(argv)
+    for secret in secrets:
+        if secret:
+            line = line.replace(secret, "********")
+    return line
+
+
+def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    """This process's environment with `extra` on top, and messages in English so that logs read alike everywhere."""
+    return {**os.environ, "LC_ALL": "C.UTF-8", **(extra or {})}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    input: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    secrets: Sequence[str] = (),
+) -> Completed:
+    """Run `argv` to its end and return what it printed. Never raises for a bad exit status.
+
+    Args:
+        input: bytes for its stdin; without, stdin is empty.
+        env: variables on top of this process's own.
+        timeout: seconds; past that the process is killed and the status is -SIGKILL.
+        secrets: words blanked in the log.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+    """
+    log.debug("+ %s", shown(argv, secrets))
+    with subprocess.Popen(
+        list(argv),
+        stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(env),
+    ) as process:
+        try:
+            out, err = process.communicate(input, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+        except BaseException:
+            process.terminate()
+            raise
+    return Completed(tuple(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+@contextlib.contextmanager
+def lines(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    """Run `argv` and give its stdout and stderr, interleaved, line by line as they come; it is ended with the context.
+
+    Yields:
+        the process (its `returncode` is set once the lines are used up and it was waited for) and the iterator of lines.
+    """
+    log.debug("+ %s", shown(argv))
+    with subprocess.Popen(
+        list(argv),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment(env),
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, (line.rstrip("\n") for line in process.stdout)
+        finally:
+            _end(process)
+
+
+@contextlib.contextmanager
+def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `argv` with unbuffered pipes at stdin and stdout (stderr is kept on a pipe too); it is ended with the context."""
+    log.debug("+ %s", shown(argv))
+    with subprocess.Popen(
+        list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=environment(None)
+    ) as process:
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def interactive(argv: Sequence[str]) -> int:
+    """Run `argv` on this terminal (the person's stdin, stdout, stderr) and return its exit status."""
+    log.debug("+ %s", shown(argv))
+    with subprocess.Popen(list(argv)) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # the terminal sent it to the child as well: let it end in its own way
+                continue
+
+
+def replace(argv: Sequence[str], env: Mapping[str, str] | None = None) -> NoReturn:
+    """Become `argv` (execve)."""
+    log.debug("+ exec %s", shown(argv))
+    os.execvpe(argv[0], list(argv), {**os.environ, **(env or {})})
+
+
+def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()

@@ -4,7 +4,7 @@ from modulux.rfb.client import Client
 from modulux.rfb.drawn import wait_drawn
 from modulux.rfb.framebuffer import Rect
 from modulux.rfb.picture import Area, Drawn, Picture
-from modulux.rfb.stream import FdStream, Stream, TimedOut, open_pipe, open_tcp, open_unix
+from modulux.rfb.stream import FdStream, RfbTimeoutError, Stream, open_pipe, open_tcp, open_unix
 
 __all__ = [
     "Area",
@@ -13,8 +13,8 @@ __all__ = [
     "FdStream",
     "Picture",
     "Rect",
+    "RfbTimeoutError",
     "Stream",
-    "TimedOut",
     "open_pipe",
     "open_tcp",
     "open_unix",

@@ -12,7 +12,7 @@ from typing import Self
 from modulux.errors import RfbError
 from modulux.rfb.framebuffer import COPY_RECT, DESKTOP_SIZE, RAW, ZLIB, Framebuffer, Rect
 from modulux.rfb.picture import Picture
-from modulux.rfb.stream import Stream, TimedOut
+from modulux.rfb.stream import RfbTimeoutError, Stream
 from modulux.rfb.wire import Wire
 
 VERSION = b"RFB 003.008\n"
@@ -102,7 +102,7 @@ class Client:
         while True:
             try:
                 self._wire.wait(deadline)
-            except TimedOut:
+            except RfbTimeoutError:
                 return None
             try:
                 changed = self._message(time.monotonic() + self._timeout)
@@ -135,7 +135,7 @@ class Client:
         while missing > 0:
             changed = self.wait_update(deadline)
             if changed is None:
-                raise TimedOut(f"the RFB server sent no picture within {timeout:g} s")
+                raise RfbTimeoutError(f"the RFB server sent no picture within {timeout:g} s")
             if Rect(0, 0, self.width, self.height) in changed:
                 break
             missing -= sum(rect.width * rect.height for rect in changed)  # a server may send a frame in parts
@@ -249,7 +249,7 @@ class Client:
                 continue
             framebuffer.check(rect)
             if time.monotonic() > deadline:
-                raise TimedOut("the RFB server's update did not end in time")
+                raise RfbTimeoutError("the RFB server's update did not end in time")
             if encoding == RAW:
                 framebuffer.raw(rect, self._wire, deadline)
             elif encoding == COPY_RECT:

@@ -62,15 +62,11 @@ class Framebuffer:
             raise RfbError(f"the RFB server sent {length} deflated bytes for an area of {size}")
         packed = wire.read(length, deadline)
         try:
-            pixels = self._inflate.decompress(packed, size) if size else self._inflate.decompress(packed, 1)  # 0: no limit
+            pixels = self._inflate.decompress(packed, size + 1)  # one more than there may be, so that more is noticed
         except zlib.error as error:
             raise RfbError(f"the RFB server sent a broken zlib stream: {error}") from error
-        # The flush that ends each rectangle may stay as input that gives no more output: it leads the next one.
-        rest = self._inflate.unconsumed_tail
-        if len(pixels) != size or len(rest) > 64:
+        if len(pixels) != size:
             raise RfbError(f"the RFB server's zlib stream does not hold the {size} bytes of its area")
-        if rest and self._inflate.decompress(rest, 1):
-            raise RfbError(f"the RFB server's zlib stream holds more than the {size} bytes of its area")
         self.put(rect, pixels)
 
     def copy(self, rect: Rect, x: int, y: int) -> None:

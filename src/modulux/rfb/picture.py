@@ -28,6 +28,8 @@ def pixels(area: Area, width: int, height: int) -> tuple[int, int, int, int]:
 
     Args:
         area: x, y, width, height, each a number of pixels or a share of the screen as "50%".
+        width: the screen's, in pixels.
+        height: the screen's, in pixels.
 
     Raises:
         ValueError: it has not four parts, or one of them is neither.
@@ -40,10 +42,8 @@ def pixels(area: Area, width: int, height: int) -> tuple[int, int, int, int]:
 
 def _length(part: int | str, whole: int) -> int:
     try:
-        if isinstance(part, str) and part.endswith("%"):
-            value = int(whole * float(part[:-1]) / 100)
-        else:
-            value = int(part)
+        share = isinstance(part, str) and part.endswith("%")
+        value = int(whole * float(str(part)[:-1]) / 100) if share else int(part)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{part!r} is neither a number of pixels nor a share as '50%'") from error
     if value < 0:

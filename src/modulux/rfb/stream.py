@@ -19,7 +19,7 @@ from modulux import run
 from modulux.errors import RfbError
 
 
-class TimedOut(RfbError):
+class RfbTimeoutError(RfbError):
     """Nothing came, or nothing could be sent, before the deadline. The stream is still whole."""
 
 
@@ -30,7 +30,7 @@ class Stream(Protocol):
         """Wait for bytes, put as many as are there at the beginning of `view`, return how many (at least 1).
 
         Raises:
-            TimedOut: none came before the deadline.
+            RfbTimeoutError: none came before the deadline.
             RfbError: the other side is gone.
         """
 
@@ -104,7 +104,7 @@ class FdStream:
         # The deadline is looked at even when bytes are there, so that a peer that never stops talking cannot hold us.
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            raise TimedOut(f"{what} over the RFB connection in time")
+            raise RfbTimeoutError(f"{what} over the RFB connection in time")
 
     def _gone(self, what: str) -> RfbError:
         return RfbError(f"the RFB connection ended: {what}", hint=self._why())
@@ -120,7 +120,9 @@ def open_pipe(argv: Sequence[str]) -> FdStream:
             process = stack.enter_context(run.pipe(argv))
         except OSError as error:
             raise RfbError(f"cannot run {argv[0]}: {error.strerror}") from error
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         errors = process.stderr.fileno()
         os.set_blocking(errors, False)
 
@@ -130,8 +132,7 @@ def open_pipe(argv: Sequence[str]) -> FdStream:
                 return os.read(errors, 2000).decode(errors="replace").strip() or None
             return None
 
-        stream = FdStream(process.stdout.fileno(), process.stdin.fileno(), stack.pop_all().close, why)
-    return stream
+        return FdStream(process.stdout.fileno(), process.stdin.fileno(), stack.pop_all().close, why)
 
 
 def open_unix(path: Path | str, timeout: float = 10.0) -> FdStream:

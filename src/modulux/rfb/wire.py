@@ -24,7 +24,7 @@ class Wire:
         """Return as soon as there is at least one byte to read.
 
         Raises:
-            TimedOut: there was none before the deadline; nothing is lost, the next read starts where this would have.
+            RfbTimeoutError: there was none before the deadline; nothing is lost, the next read starts where this would have.
         """
         if self._start == self._end:
             self._end = self.stream.receive(self._view, deadline)

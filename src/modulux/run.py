@@ -17,6 +17,11 @@ from typing import NoReturn
 
 log = logging.getLogger("modulux.run")
 
+HELD: set[int] = set()
+"""File descriptors of locks that children must hold too: what outlives a killed parent still counts as under way."""
+
+_live: set[subprocess.Popen[bytes]] = set()
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -72,7 +77,9 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(env),
+        pass_fds=tuple(HELD),
     ) as process:
+        _live.add(process)
         try:
             out, err = process.communicate(input, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -81,6 +88,8 @@ def run(
         except BaseException:
             process.terminate()
             raise
+        finally:
+            _live.discard(process)
     return Completed(tuple(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
@@ -100,6 +109,7 @@ def lines(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Itera
         text=True,
         errors="replace",
         env=environment(env),
+        pass_fds=tuple(HELD),
     ) as process:
         assert process.stdout is not None
         try:
@@ -119,6 +129,13 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             _end(process)
+
+
+def end_all() -> None:
+    """SIGTERM to every process that `run` waits for now, in whichever thread: for an interrupt, which only the main one gets."""
+    for process in list(_live):
+        with contextlib.suppress(OSError):
+            process.terminate()
 
 
 def interactive(argv: Sequence[str]) -> int:

@@ -1,0 +1,135 @@
+"""What the verbs share: the flags that each takes, and what follows from them."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from modulux.config import Loaded, load_settings
+from modulux.engine.choose import choose, engine_name
+from modulux.engine.commandline import CommandLineEngine
+from modulux.errors import CancelledError, FileError
+from modulux.images.build import Sources
+from modulux.model.desktop import Desktop
+from modulux.paths import shipped
+from modulux.report import Report
+from modulux.resolve.catalog import Catalog
+from modulux.resolve.files import close_to, load
+from modulux.resolve.plan import HostFacts
+
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Yes = Annotated[bool, Parameter(alias="-y", help="do not ask")]
+"""The flag of every verb that asks."""
+
+
+@Parameter(name="*", group="Flags of every verb")
+@dataclass
+class Common:
+    """Flags of every verb."""
+
+    engine: Annotated[str | None, Parameter(help="podman or docker (MODULUX_ENGINE)")] = None
+    modules: Annotated[list[Path], Parameter(help="a folder of your own modules (MODULUX_MODULES)")] = field(default_factory=list)
+    json: Annotated[bool, Parameter(help="the result as JSON on stdout")] = False
+    verbose: Annotated[bool, Parameter(alias="-v", help="show the output of long steps")] = False
+    debug: Annotated[bool, Parameter(help="show every command and, on errors, the traceback")] = False
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        return load_settings({"engine": self.engine, "modules": self.modules})
+
+    @cached_property
+    def driver(self) -> CommandLineEngine:
+        """The engine, told what this host does not allow."""
+        from modulux.host.limits import engine_workarounds
+
+        name = engine_name(self.loaded.settings.engine)
+        found = engine_workarounds(name)
+        return choose(name, runtime=found.runtime, ulimits=found.ulimits)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return Catalog(self.loaded.module_roots)
+
+    @cached_property
+    def sources(self) -> Sources:
+        return Sources(self.loaded.settings.mirror, self.loaded.settings.apt_proxy)
+
+    @cached_property
+    def report(self) -> Report:
+        from modulux.cli.render import renderer
+
+        return renderer(verbose=self.verbose)
+
+    def result(self, data: Any, show: Callable[[Console], None]) -> None:
+        """The verb's result: `data` as JSON with --json, else what `show` prints."""
+        if self.json:
+            sys.stdout.write(jsonlib.dumps(data, indent=2, default=str) + "\n")
+        else:
+            show(stdout)
+
+
+def find_desktop(word: str) -> Path:
+    """The desktop file that `word` means: a path, or the name of a shipped one.
+
+    Raises:
+        FileError: there is none.
+    """
+    path = Path(word)
+    if path.is_file():
+        return path
+    ready_made = shipped("desktops") / f"{word}.yaml"
+    if "/" not in word and not word.endswith((".yaml", ".yml")):
+        if ready_made.is_file():
+            return ready_made
+        names = sorted(p.stem for p in shipped("desktops").glob("*.yaml"))
+        raise FileError(f"no desktop `{word}`", hint=close_to(word, names) or f"ready-made are: {', '.join(names)}; or give a file")
+    raise FileError("no such file", file=word)
+
+
+def read_desktop(path: Path) -> Desktop:
+    return load(path, Desktop)
+
+
+def host_facts() -> HostFacts:
+    """What of this host a plan depends on."""
+    zone = Path("/etc/timezone")
+    link = Path("/etc/localtime")
+    name = zone.read_text().strip() if zone.is_file() else ""
+    if not name and link.is_symlink():
+        name = str(link.readlink()).rpartition("zoneinfo/")[2]
+    return HostFacts(timezone=name or "UTC", home=str(Path.home()))
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask, on the terminal; `yes` answers.
+
+    Raises:
+        CancelledError: the answer was no, or nobody is there to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CancelledError(f"{question} Nobody is there to ask", hint="--yes answers it")
+    stderr.print(f"{question} [y/N] ", end="", markup=False)
+    if input().strip().lower() not in ("y", "yes"):
+        raise CancelledError("nothing was done")
+
+
+def since(epoch: float) -> str:
+    """How long ago, in one unit."""
+    seconds = max(0, int(time.time() - epoch))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,36 @@
+"""`modulux open`: fresh ways into a running desktop."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from modulux.cli.common import Common
+from modulux.desktop.link import ways
+from modulux.desktop.state import existing
+
+
+def open_way(
+    name: str,
+    *,
+    browse: Annotated[bool, Parameter(help="open the link in this machine's browser")] = False,
+    common: Common | None = None,
+) -> None:
+    """Print a fresh link for the browser and a fresh password for a VNC client.
+
+    Parameters
+    ----------
+    name
+        the desktop's name
+    """
+    from modulux.cli.up import show_ways
+
+    common = common or Common()
+    into = ways(common.driver, existing(common.driver, name), common.catalog.interfaces)
+    if browse and into.browser:
+        import webbrowser
+
+        webbrowser.open(into.browser)
+    common.result(dataclasses.asdict(into), lambda console: show_ways(console, name, into))

@@ -1,0 +1,29 @@
+"""`modulux run`: an app more, on a running desktop."""
+
+from __future__ import annotations
+
+from modulux.cli.common import Common, Yes, host_facts
+from modulux.desktop.add import add, plan_with
+from modulux.images.build import build
+
+
+def run_app(name: str, app: str, *, yes: Yes = False, common: Common | None = None) -> None:
+    """Start an app on a running desktop. `up` leaves it alone; `down` takes it along.
+
+    Parameters
+    ----------
+    name
+        the desktop's name
+    app
+        the app module's name, as `modulux modules app` shows it
+    """
+    from modulux.cli.up import prepare_host
+
+    common = common or Common()
+    plan, container = plan_with(common.driver, name, app, common.catalog, host_facts())
+    prepare_host(common, yes)
+    build(plan.images, common.catalog, common.driver, common.sources, common.report)
+    started = add(common.driver, plan, container, common.report)
+    data = {"desktop": name, "module": container.module, "container": container.name, "started": started}
+    word = "runs" if started else "was running already"
+    common.result(data, lambda console: console.print(f"[bold]{app}[/] {word} on {name}."))

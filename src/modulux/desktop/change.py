@@ -1,0 +1,65 @@
+"""What differs between a plan and what is there. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modulux.desktop.state import Found
+from modulux.errors import NameTakenError
+from modulux.model.plan import HASH, Container, Network, Plan, Volume
+
+
+@dataclass(frozen=True)
+class Change:
+    """Containers to take away (dependents first), and what to make."""
+
+    remove: tuple[str, ...]
+    start: tuple[Container, ...]
+    volumes: tuple[Volume, ...]
+    networks: tuple[Network, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.remove or self.start)
+
+
+def change(plan: Plan, found: Found) -> Change:
+    """What `up` has to do.
+
+    A container stays when it runs and was made from the same specification. One that joined another's namespaces goes with it.
+    Apps that `run` added stay.
+
+    Raises:
+        NameTakenError: a name that the plan needs is used by something that is not ours.
+    """
+    wanted = {c.name: c for c in plan.containers}
+    taken = set(found.foreign) & (set(wanted) | {v.name for v in plan.volumes} | {n.name for n in plan.networks})
+    if taken:
+        raise NameTakenError(
+            f"the name {sorted(taken)[0]} is taken by something that is not Modulux's", hint="give the desktop another `name:`, or rename that"
+        )
+    stale = {
+        name
+        for name, module in found.modules.items()
+        if (name not in wanted and not module.added)
+        or not module.state.running
+        or (name in wanted and module.state.labels.get(HASH) != wanted[name].hash)
+    }
+    gone = {c.name for c in plan.containers if c.name in stale or c.name not in found.modules}
+    stale |= {c.name for c in plan.containers if c.name in found.modules and gone & set(c.needs)}
+    joined = {need for c in plan.containers for need in c.needs}
+    if gone & joined:  # an added app has joined the same namespaces
+        stale |= {name for name, module in found.modules.items() if module.added}
+    start = [c for c in plan.containers if c.name not in found.modules or c.name in stale]
+    return Change(
+        remove=removal_order(stale, plan),
+        start=tuple(start),
+        volumes=tuple(v for v in plan.volumes if v.name not in found.volumes),
+        networks=tuple(n for n in plan.networks if n.name not in found.networks),
+    )
+
+
+def removal_order(names: set[str], plan: Plan | None = None) -> tuple[str, ...]:
+    """Names so that whoever joined another's namespaces comes before it."""
+    order = [c.name for c in plan.containers] if plan else []
+    position = {name: i for i, name in enumerate(order)}
+    return tuple(sorted(names, key=lambda n: (-position.get(n, len(order)), n)))

@@ -1,0 +1,60 @@
+"""Taking a desktop away: everything of it, or everything but its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modulux.desktop.state import Found, look
+from modulux.engine.protocol import Engine
+from modulux.errors import NotFoundError
+from modulux.model.module import Role
+from modulux.model.plan import KEPT
+from modulux.paths import lock
+from modulux.report import Report, step
+
+GRACE = 5
+"""Seconds that modules have to end by themselves."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Names of what was removed."""
+
+    containers: tuple[str, ...]
+    volumes: tuple[str, ...]
+    networks: tuple[str, ...]
+
+
+def down(engine: Engine, desktop: str, report: Report, *, volumes: bool = False) -> Removed:
+    """Stop and remove the desktop's containers, networks and runtime volumes; with `volumes` its data too.
+
+    Raises:
+        NotFoundError: nothing of that name is ours.
+    """
+    with lock(f"{engine.name}.{desktop}"):
+        found = look(engine, desktop)
+        if not (found.modules or found.networks or found.volumes):
+            raise NotFoundError(f"no desktop `{desktop}`", hint="modulux ps")
+        return remove(engine, found, report, volumes=volumes)
+
+
+def remove(engine: Engine, found: Found, report: Report, *, volumes: bool, spare: frozenset[str] = frozenset()) -> Removed:
+    """As `down`, for who holds the lock already; volumes and networks named in `spare` stay."""
+    containers = in_order(found)
+    running = [n for n in containers if found.modules[n].state.status not in ("created", "exited")]
+    if running:
+        with step(report, "stop", "stopping the modules"):
+            engine.stop(running, GRACE)
+    gone = [v.name for v in found.volumes.values() if volumes or v.labels.get(KEPT) != "true"]
+    gone = [v for v in gone if v not in spare]
+    networks = [n for n in found.networks if n not in spare]
+    with step(report, "remove", "removing containers" + (", networks and volumes" if gone or networks else "")):
+        engine.remove("container", containers)
+        engine.remove("network", networks)
+        engine.remove("volume", gone)
+    return Removed(tuple(containers), tuple(gone), tuple(networks))
+
+
+def in_order(found: Found) -> list[str]:
+    """The containers, the display last: others have joined its namespaces."""
+    return sorted(found.modules, key=lambda n: (found.modules[n].role == Role.DISPLAY, n))

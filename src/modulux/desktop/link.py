@@ -1,0 +1,56 @@
+"""The ways in: a fresh link for the browser, a fresh password for a VNC client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modulux import run
+from modulux.desktop.state import Found, Module
+from modulux.engine.protocol import Engine
+from modulux.errors import EngineError, NotFoundError
+from modulux.model.interface import Interface
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How to get in; None where the desktop has no such way. Link and password are good once and for some minutes."""
+
+    browser: str | None
+    vnc_address: str | None
+    vnc_password: str | None
+
+
+def act(engine: Engine, module: Module, action: str) -> str:
+    """What the module's action printed, without the last newline.
+
+    Raises:
+        EngineError: it failed.
+    """
+    done = run.run(engine.exec_argv(module.name, module.actions[action]), timeout=20)
+    if not done.ok:
+        raise EngineError(f"{module.id}: {action}: {done.stderr.strip() or f'exit status {done.status}'}")
+    return done.stdout.strip()
+
+
+def ways(engine: Engine, found: Found, interfaces: dict[str, Interface]) -> Ways:
+    """Fresh ways into the desktop.
+
+    Raises:
+        NotFoundError: it has no gateway that runs.
+    """
+    module = found.able("link") or found.able("vnc-password")
+    if module is None:
+        raise NotFoundError(f"`{found.desktop}` has no gateway that runs", hint=f"modulux up, or modulux logs {found.desktop} web")
+    web, vnc = (_address(module, interfaces.get(name)) for name in ("web", "vnc"))
+    browser = f"http://{web}{act(engine, module, 'link')}" if web and "link" in module.actions else None
+    password = act(engine, module, "vnc-password") if vnc and "vnc-password" in module.actions else None
+    return Ways(browser, vnc, password)
+
+
+def _address(module: Module, interface: Interface | None) -> str | None:
+    bound = module.state.ports.get(interface.port) if interface and interface.port else None
+    if bound is None:
+        return None
+    address, port = bound
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(address, address)
+    return f"[{reachable}]:{port}" if reachable.count(":") > 1 and not reachable.startswith("[") else f"{reachable}:{port}"

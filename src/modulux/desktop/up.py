@@ -1,0 +1,127 @@
+"""Bringing a desktop up: make what differs from the plan, wait until it can be used, undo it if that fails."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+
+from modulux import run
+from modulux.desktop.change import Change, change
+from modulux.desktop.down import remove
+from modulux.desktop.ready import ModuleNotReadyError, wait_picture, wait_ready
+from modulux.desktop.state import Found, look
+from modulux.engine.protocol import Engine
+from modulux.errors import ModuluxError, NotReadyError
+from modulux.model.module import Role
+from modulux.model.plan import Container, Plan
+from modulux.parallel import along, each
+from modulux.paths import lock
+from modulux.report import Note, Report, step
+
+LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class Came:
+    """What `up` did: the containers it started and removed; none when all was there."""
+
+    started: tuple[str, ...]
+    removed: tuple[str, ...]
+    found: Found
+
+
+def up(engine: Engine, plan: Plan, report: Report, *, keep: bool = False) -> Came:
+    """Make the plan true. The images must be there.
+
+    Args:
+        keep: leave what was started as it is if it does not get ready.
+
+    Raises:
+        NameTakenError, EngineError.
+        NotReadyError: a module died or did not get ready in time; the hint holds the end of its log.
+    """
+    with lock(f"{engine.name}.{plan.desktop}"):
+        before = look(engine, plan.desktop)
+        todo = change(plan, before)
+        try:
+            _apply(engine, plan, todo, report)
+        except BaseException as error:
+            told = explained(error, engine)  # before the undo: the log goes with the container
+            if not keep:
+                with contextlib.suppress(ModuluxError):
+                    _undo(engine, plan, before, report)
+            raise told from None
+        return Came(tuple(c.name for c in todo.start), todo.remove, look(engine, plan.desktop))
+
+
+def _apply(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:
+    if todo.remove:
+        with step(report, "replace", "taking away what differs"):
+            engine.remove("container", todo.remove)
+    if todo.start:
+        _make(engine, todo)
+        with step(report, "start", f"starting {', '.join(c.short for c in todo.start)}"):
+            starting = {c.name for c in todo.start}
+            by_name = {c.name: c for c in todo.start}
+            along({c.name: set(c.needs) & starting for c in todo.start}, lambda name: engine.do(engine.run_argv(by_name[name])))
+    with step(report, "ready", "waiting until it can be used"):
+        _wait(engine, plan, todo, report)
+
+
+def _make(engine: Engine, todo: Change) -> None:
+    """Volumes and networks, in parallel."""
+    commands = [engine.volume_argv(v) for v in todo.volumes] + [engine.network_argv(n) for n in todo.networks]
+    each([tuple(c) for c in commands], lambda argv: engine.do(argv))
+
+
+def _wait(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:
+    """Every module's conditions, and the picture when something was started that draws."""
+    jobs: dict[str, Container | None] = {c.name: c for c in plan.containers}
+    viewer = next((c for c in plan.containers if c.role == Role.VIEWER), None)
+    draws = [c for c in todo.start if c.ready.drawn or c.role in (Role.DISPLAY, Role.VIEWER)]
+    if draws and viewer is None:
+        report(Note("this desktop has no viewer, so its picture was not looked at"))
+
+    def job(key: str) -> None:
+        container = jobs[key]
+        if container is not None:
+            wait_ready(engine, container)
+        elif viewer is not None:
+            socket = viewer.ready.conditions[0].partition("=")[2]
+            wait_picture(engine, viewer.name, socket, list(plan.containers))
+
+    graph: dict[str, set[str]] = {name: set() for name in jobs}
+    if draws and viewer is not None:
+        jobs["picture"] = None
+        graph["picture"] = {viewer.name}
+    try:
+        along(graph, job, workers=len(graph))
+    except NotReadyError:
+        run.end_all()
+        raise
+
+
+def _undo(engine: Engine, plan: Plan, before: Found, report: Report) -> None:
+    """Remove what this `up` made: all of the desktop if nothing of it ran before, else only what is new."""
+    now = look(engine, plan.desktop)
+    if not any(m.state.running for m in before.modules.values()):
+        remove(engine, now, report, volumes=True, spare=frozenset(before.volumes) | frozenset(before.networks))
+        return
+    same = {n for n, m in before.modules.items() if n in now.modules and now.modules[n].state.id == m.state.id}
+    rest = replace(now, modules={n: m for n, m in now.modules.items() if n not in same})
+    keep = frozenset(now.volumes) & frozenset(before.volumes) | frozenset(before.networks)
+    remove(engine, rest, report, volumes=True, spare=keep)
+
+
+def explained(error: BaseException, engine: Engine) -> BaseException:
+    """The error; if it is one module's, with the end of that module's log."""
+    if not isinstance(error, ModuleNotReadyError):
+        return error
+    tail = log_tail(engine, error.container)
+    return NotReadyError(error.message, hint=f"the end of its log:\n{tail}" if tail else "it has printed nothing; `--keep` leaves it to look at")
+
+
+def log_tail(engine: Engine, container: str, lines: int = LOG_LINES) -> str:
+    """The last lines that the module printed."""
+    done = run.run(engine.logs_argv(container, tail=lines))
+    return "\n".join(line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("time="))

@@ -1,0 +1,174 @@
+"""What Podman and Docker have in common: specification → argv, and running it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modulux import run
+from modulux.engine.protocol import Named, State, Version
+from modulux.errors import EngineError, HostError
+from modulux.model.plan import OWNER, Container, Network, Volume
+
+TMPFS = {"/tmp": "512m", "/var/tmp": "512m", "/run": "64m"}
+"""Where a module may write, beside its volumes; everything else is read-only."""
+
+
+class CommandLineEngine:
+    """An engine driven by its command line.
+
+    Args:
+        runtime: the OCI runtime to ask for, None for the engine's own choice.
+        ulimits: `nofile` and the like, for each container.
+    """
+
+    name = ""
+    log_options: tuple[str, ...] = ()
+
+    def __init__(self, *, program: str | None = None, runtime: str | None = None, ulimits: Mapping[str, int] | None = None) -> None:
+        self.program = program or self.name
+        self.runtime = runtime
+        self.ulimits = dict(ulimits or {})
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    def argv(self, *words: str) -> list[str]:
+        return [self.program, *words]
+
+    def do(self, argv: Sequence[str], *, timeout: float | None = None) -> str:
+        """Run one of our own commands; its stdout.
+
+        Raises:
+            EngineError: it failed; the message is the last line that the engine said.
+            HostError: the engine's program is not there.
+        """
+        try:
+            done = run.run(argv, timeout=timeout, env=self.build_env())
+        except FileNotFoundError:
+            raise HostError(f"{self.program} is not installed", hint="modulux doctor") from None
+        if not done.ok:
+            said = [line for line in done.stderr.strip().splitlines() if not line.startswith("time=") or "level=error" in line]
+            raise EngineError(f"{self.name} {argv[len(self.argv())]}: {said[-1] if said else f'exit status {done.status}'}")
+        return done.stdout
+
+    def build_env(self) -> dict[str, str]:
+        return {}
+
+    def version(self) -> Version:
+        if shutil.which(self.program) is None:
+            raise HostError(f"{self.program} is not installed", hint="modulux doctor")
+        text = self.do(self.argv("version", "--format", self.version_format)).strip()
+        return Version(tuple(int(n) for n in re.findall(r"\d+", text)[:3]), text)
+
+    version_format = "{{.Client.Version}}"
+
+    # -- what is there -----------------------------------------------------------------------------------------------
+
+    def containers(self, prefix: str) -> list[State]:
+        raise NotImplementedError
+
+    def volumes(self, prefix: str) -> list[Named]:
+        return self._named("volume", prefix)
+
+    def networks(self, prefix: str) -> list[Named]:
+        return self._named("network", prefix)
+
+    def images(self) -> set[str]:
+        """References of all images that are ours."""
+        out = self.do(self.argv("images", "--filter", f"label={OWNER}=modulux", "--format", "{{.Repository}}:{{.Tag}}"))
+        return set(out.split())
+
+    def _named(self, kind: str, prefix: str) -> list[Named]:
+        names = self.do(self.argv(kind, "ls", "--filter", f"name={prefix}", "--format", "{{.Name}}")).split()
+        names = [n for n in names if n.startswith(prefix)]
+        return [self._as_named(item) for item in self._inspect(kind, names)] if names else []
+
+    def _inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
+        done = run.run(self.argv(kind, "inspect", *names))  # what vanished meanwhile fails the command, not the rest of its output
+        try:
+            items = json.loads(done.stdout or "[]")
+        except ValueError:
+            raise EngineError(f"{self.name} {kind} inspect: not JSON") from None
+        return list(items)
+
+    @staticmethod
+    def _as_named(item: dict[str, Any]) -> Named:
+        return Named(item.get("Name") or item["name"], item.get("Labels") or item.get("labels") or {})
+
+    # -- specification → argv ----------------------------------------------------------------------------------------
+
+    def volume_argv(self, volume: Volume) -> list[str]:
+        return self.argv("volume", "create", *_labels(volume.labels), volume.name)
+
+    def network_argv(self, network: Network) -> list[str]:
+        internal = ["--internal"] if network.internal else []
+        return self.argv("network", "create", *internal, *_labels(network.labels), network.name)
+
+    def run_argv(self, c: Container) -> list[str]:
+        words = ["run", "--detach", "--name", c.name, "--hostname", c.hostname, *self.run_options]
+        words += ["--user", "1000:1000", "--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
+        words += [w for capability in c.capabilities for w in ("--cap-add", capability)]
+        words += [w for device in c.devices for w in ("--device", device)]
+        words += ["--security-opt", f"seccomp={c.seccomp}"] if c.seccomp else []
+        words += ["--memory", str(c.memory), "--memory-swap", str(c.memory), "--cpus", f"{c.cpus:g}", "--pids-limit", str(c.pids)]
+        words += self._ulimits()
+        words += [w for path, size in TMPFS.items() for w in ("--tmpfs", f"{path}:rw,nosuid,nodev,mode=1777,size={size}")]
+        words += ["--ipc", c.ipc if c.ipc in ("private", "shareable") else f"container:{c.ipc}"]
+        words += ["--shm-size", str(c.shm)] if c.ipc in ("private", "shareable") else []
+        words += ["--network", c.networks[0] if c.networks else "none"]
+        words += [w for p in c.publish for w in ("--publish", f"{_address(p.address)}:{p.host_port or ''}:{p.port}")]
+        words += [w for m in c.mounts for w in ("--volume", f"{m.source}:{m.target}{':ro' if m.read_only else ''}")]
+        words += [w for k, v in c.env.items() for w in ("--env", f"{k}={v}")]
+        words += _labels(c.labels) + ["--restart", "on-failure:10", "--stop-timeout", "5", *self.log_options]
+        return self.argv(*self.runtime_words(), *words, c.image, *c.command)
+
+    run_options: tuple[str, ...] = ()
+
+    def _ulimits(self) -> list[str]:
+        return [w for name, value in self.ulimits.items() for w in ("--ulimit", f"{name}={value}:{value}")]
+
+    def runtime_words(self) -> list[str]:
+        return ["--runtime", self.runtime] if self.runtime else []
+
+    def exec_argv(self, container: str, command: Sequence[str], *, stdin: bool = False, tty: bool = False) -> list[str]:
+        flags = (["--interactive"] if stdin else []) + (["--tty"] if tty else [])
+        return self.argv("exec", *flags, container, *command)
+
+    def logs_argv(self, container: str, *, follow: bool = False, tail: int | None = None) -> list[str]:
+        return self.argv("logs", *(["--follow"] if follow else []), *(["--tail", str(tail)] if tail is not None else []), container)
+
+    def build_argv(self, context: Path, reference: str, arguments: Mapping[str, str]) -> list[str]:
+        words = [w for k, v in arguments.items() for w in ("--build-arg", f"{k}={v}")] + self._ulimits()
+        owner = ["--label", f"{OWNER}=modulux"]
+        return self.argv(
+            *self.runtime_words(), "build", *self.build_options, "--network", "host", *owner, *words, "--tag", reference, str(context)
+        )
+
+    build_options: tuple[str, ...] = ()
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    def stop(self, containers: Sequence[str], grace: int) -> None:
+        """Ask the containers to end, all at once; SIGKILL after `grace` seconds."""
+        self.do(self.argv("stop", "-t", str(grace), *containers))
+
+    def remove(self, kind: str, names: Sequence[str]) -> None:
+        """Remove containers, volumes, networks or images by name; containers are killed first if they still run."""
+        if names:
+            words = {"container": ["rm", "--force"], "image": ["rmi"]}.get(kind, [kind, "rm"])
+            self.do(self.argv(*words, *names))
+
+    def tidy_builds(self) -> None:
+        """Remove what an interrupted build of ours left behind."""
+
+
+def _labels(labels: Mapping[str, str]) -> list[str]:
+    return [w for k, v in labels.items() for w in ("--label", f"{k}={v}")]
+
+
+def _address(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

@@ -1,0 +1,72 @@
+"""Podman: no daemon, rootful or rootless."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from modulux import run
+from modulux.engine.commandline import CommandLineEngine
+from modulux.engine.protocol import Named, State
+from modulux.errors import EngineError
+from modulux.resolve.catalog import REPOSITORY
+
+
+class Podman(CommandLineEngine):
+    name = "podman"
+    # journald, the default where systemd is built in, is not there on every host
+    log_options = ("--log-driver", "k8s-file", "--log-opt", "max-size=10mb")
+    run_options = ("--pull", "never")
+    # without layers an interrupted build leaves no half-made images, and each module is one layer
+    build_options = ("--layers=false", "--pull-never", "--force-rm")
+
+    def build_env(self) -> dict[str, str]:
+        return {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+
+    def containers(self, prefix: str) -> list[State]:
+        out = self.do(self.argv("ps", "--all", "--filter", f"name=^{prefix}", "--format", "json"))
+        return [_state(item) for item in json.loads(out or "[]")]
+
+    def _named(self, kind: str, prefix: str) -> list[Named]:
+        items = json.loads(self.do(self.argv(kind, "ls", "--format", "json")) or "[]")
+        return [n for n in map(self._as_named, items) if n.name.startswith(prefix)]
+
+    def remove(self, kind: str, names: Any) -> None:
+        """As any engine; SIGTERM was sent before, so nothing is waited for here."""
+        if names and kind == "container":
+            self.do(self.argv("rm", "--force", "--time", "0", *names))
+        else:
+            super().remove(kind, names)
+
+    def tidy_builds(self) -> None:
+        """A killed build leaves its working container in the storage: those built on our images are ours."""
+        done = run.run(self.argv("ps", "--all", "--external", "--format", "json"))
+        try:
+            items = json.loads(done.stdout or "[]")
+        except ValueError:
+            raise EngineError("podman ps: not JSON") from None
+        ours = [i["Id"] for i in items if i.get("State") == "storage" and _is_build(i)]
+        for id in ours:
+            run.run(self.argv("rm", "--force", id))
+
+
+def _is_build(item: dict[str, Any]) -> bool:
+    names = item.get("Names") or [""]
+    return str(item.get("Image", "")).startswith(REPOSITORY) and "working-container" in names[0]
+
+
+def _state(item: dict[str, Any]) -> State:
+    ports = {
+        int(p["container_port"]): (p.get("host_ip") or p.get("hostIP") or "0.0.0.0", int(p["host_port"]))
+        for p in item.get("Ports") or []
+    }
+    return State(
+        id=item["Id"],
+        name=item["Names"][0],
+        status=item["State"],
+        labels=item.get("Labels") or {},
+        image=item["Image"],
+        started=max(0.0, float(item.get("StartedAt") or 0)),
+        exit_code=int(item.get("ExitCode") or 0),
+        ports=ports,
+    )

@@ -1,0 +1,136 @@
+"""Building the images that a plan needs and that are not there yet."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modulux import run
+from modulux.engine.protocol import Engine
+from modulux.errors import BuildError
+from modulux.images.bootstrap import bootstrap
+from modulux.model.plan import Image
+from modulux.parallel import along
+from modulux.paths import cache, lock
+from modulux.report import Count, Line, Note, Report, step
+from modulux.resolve.catalog import Catalog
+
+ENOUGH = 512 * 1024**2
+"""Bytes that must be free where images are built; with less, a failed build was most likely a full disk."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where packages come from: a mirror of the Debian archive, and a proxy that keeps them between builds."""
+
+    mirror: str | None = None
+    proxy: str | None = None
+
+
+@dataclass
+class _Progress:
+    total: int
+    done: int = 0
+    said: dict[str, list[str]] = field(default_factory=dict)
+
+
+def missing(images: Sequence[Image], engine: Engine) -> list[Image]:
+    """Those that the engine does not have."""
+    there = engine.images()
+    return [image for image in images if image.reference not in there]
+
+
+def build(images: Sequence[Image], catalog: Catalog, engine: Engine, sources: Sources, report: Report) -> list[Image]:
+    """Build what is missing of `images`, bases first, two at a time; what was built.
+
+    An interrupted build leaves nothing: the engine keeps no layers of it, and the temporary folders of dead builds go with the next.
+
+    Raises:
+        BuildError: an image could not be built; the hint holds the last lines of its log.
+    """
+    if not missing(images, engine):
+        return []
+    with lock("build") as fd, _held(fd):
+        _sweep(report)
+        engine.tidy_builds()
+        todo = missing(images, engine)  # another build may have made some meanwhile
+        references = {image.reference for image in todo}
+        graph = {image: {b for b in todo if b.reference == image.base} for image in todo}
+        progress = _Progress(total=len(references))
+
+        def one(image: Image) -> None:
+            with step(report, image.module, f"building {image.module}"):
+                _build_one(image, catalog, engine, sources, report)
+            progress.done += 1
+            report(Count(progress.done, progress.total, "images"))
+
+        try:
+            along(graph, one, workers=2)
+        except BaseException:
+            engine.tidy_builds()
+            raise
+    return todo
+
+
+@contextlib.contextmanager
+def _held(fd: int) -> Iterator[None]:
+    """Let the processes of the build hold its lock too: if this process is killed, the next build waits for what still runs."""
+    run.HELD.add(fd)
+    try:
+        yield
+    finally:
+        run.HELD.discard(fd)
+
+
+def _folder() -> Path:
+    folder = cache() / "build"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _sweep(report: Report) -> None:
+    """Remove what killed builds left in our folder; the lock says that none is under way."""
+    for left in _folder().iterdir():
+        report(Note(f"removing what an interrupted build left: {left}"))
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _build_one(image: Image, catalog: Catalog, engine: Engine, sources: Sources, report: Report) -> None:
+    found = catalog.module(image.module)
+    with tempfile.TemporaryDirectory(dir=_folder(), prefix=found.name + ".") as name:
+        context = Path(name)
+        context.chmod(0o755)
+        for folder in reversed(catalog.folders(image.module)):
+            shutil.copytree(folder, context, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc", "__pycache__", "*~"))
+        if not (context / "Containerfile").is_file():
+            raise BuildError(f"{found.folder}: has no Containerfile", hint="docs/contract.md says what belongs into a module")
+        (context / "rootfs").mkdir(exist_ok=True)
+        if found.contract.bootstrap:
+            bootstrap(found.contract.bootstrap, context, mirror=sources.mirror, proxy=sources.proxy, report=report, key=image.module)
+        _engine_build(image, context, engine, sources, report)
+
+
+def _engine_build(image: Image, context: Path, engine: Engine, sources: Sources, report: Report) -> None:
+    arguments = ({"BASE": image.base} if image.base else {}) | ({"http_proxy": sources.proxy} if sources.proxy else {})
+    context_file = context / "Containerfile"
+    context_file.rename(context / "Dockerfile")  # the one name that both engines look for by themselves
+    said: list[str] = []
+    with run.lines(engine.build_argv(context, image.reference, arguments), env=engine.build_env()) as (process, lines):
+        for line in lines:
+            said.append(line)
+            report(Line(image.module, line))
+        status = process.wait()
+    if status != 0:
+        free = shutil.disk_usage(context).free
+        if free < ENOUGH:
+            raise BuildError(
+                f"{image.module}: the disk is full ({free // 1024**2} MB left); nothing of the build was kept",
+                hint="make room, or move the engine's data to a larger disk; then run the same command again",
+            )
+        raise BuildError(f"{image.module}: {engine.name} build failed with {status}", hint="\n".join(said[-12:]))
+
+

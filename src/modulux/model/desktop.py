@@ -1,0 +1,133 @@
+"""A desktop: which modules go together (`desktops/*.yaml`)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from modulux.model.base import Model, kebab
+from modulux.model.module import Scalar
+from modulux.model.units import Name, Size
+
+XDG_DIRECTORIES = ("Desktop", "Documents", "Downloads", "Music", "Pictures", "Public", "Templates", "Videos")
+"""Directories of the home that the bases prepare, so that a new volume there gets the right owner."""
+
+
+class Use(Model):
+    """A module in a desktop: its name alone, or `{module: NAME, PARAMETER: VALUE, …}`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", alias_generator=kebab, populate_by_name=True)
+
+    module: Name
+    arrange: Literal["shared", "nested", "separate"] = "shared"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"module": value} if isinstance(value, str) else value
+
+    @property
+    def params(self) -> dict[str, Scalar]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Gateway(Use):
+    """The gateway, with where it listens on the host."""
+
+    port: int = Field(default=0, ge=0, le=65535, description="on the host; 0 = any that is free")
+    vnc_port: int = Field(default=0, ge=0, le=65535)
+    address: str = Field(default="127.0.0.1", pattern=r"^[0-9a-fA-F.:]+$", description="loopback unless you say otherwise")
+
+    def host_port(self, interface: str) -> int:
+        return {"web": self.port, "vnc": self.vnc_port}.get(interface, 0)
+
+
+class Share(Model):
+    """A volume that every session and app of the desktop sees, or a folder of the host's."""
+
+    path: str
+    host: str | None = Field(default=None, pattern="^[~/]", description="a folder of the host instead of a volume")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+    @property
+    def target(self) -> str:
+        return re.sub("^~", "/home/user", self.path)
+
+
+class Screen(Model):
+    """Width and height in pixels; written `1280x800`."""
+
+    width: int = Field(ge=320, le=16384)
+    height: int = Field(ge=200, le=16384)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, value: Any) -> Any:
+        if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,6})x(\d{1,6})", value.strip())):
+            return {"width": int(match[1]), "height": int(match[2])}
+        if isinstance(value, str):
+            raise ValueError("a size such as 1280x800")
+        return value
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+class DesktopLimits(Model):
+    """Ceilings for each of the desktop's modules, on top of the module's own."""
+
+    memory: Size | None = None
+    cpus: float | None = Field(default=None, gt=0)
+    pids: int | None = Field(default=None, gt=0)
+
+
+def _one_or_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _zone(value: str) -> str:
+    if value != "host":
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("a time zone such as Europe/Berlin") from None
+    return value
+
+
+def _share_paths(shares: dict[str, Share]) -> dict[str, Share]:
+    for share in shares.values():
+        inside = re.fullmatch(r"~/([A-Za-z0-9_-]+)", share.path)
+        if not inside or (share.host is None and inside[1] not in XDG_DIRECTORIES):
+            raise ValueError(f"a share lies at ~/ and one of {', '.join(XDG_DIRECTORIES)} (a host folder: any ~/NAME)")
+    return shares
+
+
+Uses = Annotated[list[Use], BeforeValidator(_one_or_list, json_schema_input_type=Use | str | list[Use | str])]
+
+
+class Desktop(Model):
+    """A composition. Only `name`, `display` and `sessions` are needed."""
+
+    name: Name = Field(description="of the desktop; also its hostname")
+    summary: str = ""
+    display: Use
+    screen: Screen = Screen(width=1280, height=800)
+    sessions: Annotated[Uses, Field(min_length=1)]
+    viewer: Uses = [Use(module="x11vnc")]
+    gateway: Gateway | None = Gateway(module="web")
+    audio: Use | None = None
+    input_method: Use | None = None
+    services: Uses = []
+    apps: Uses = []
+    locale: str = Field(default="C.UTF-8", pattern=r"^[A-Za-z_]+(\.UTF-8)?(@[a-z]+)?$")
+    timezone: Annotated[str, AfterValidator(_zone)] = "host"
+    keyboard: str = Field(default="us", pattern=r"^[a-z,]+(\([a-z0-9_-]+\))?$")
+    shares: Annotated[dict[str, Share], AfterValidator(_share_paths)] = {"Documents": Share(path="~/Documents")}
+    limits: DesktopLimits = DesktopLimits()

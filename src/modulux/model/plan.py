@@ -1,0 +1,140 @@
+"""The plan: what a desktop resolves to. Pure data; it can be printed, compared and exported."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+OWNER = "io.modulux.owner"
+DESKTOP = "io.modulux.desktop"
+MODULE = "io.modulux.module"
+ROLE = "io.modulux.role"
+SCHEMA = "io.modulux.schema"
+HASH = "io.modulux.plan"
+KEPT = "io.modulux.kept"
+ADDED = "io.modulux.added"
+FILE = "io.modulux.desktop-file"
+SOCKETS = "io.modulux.sockets"
+ACTIONS = "io.modulux.actions"
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named volume; `kept` ones hold data and survive `down`."""
+
+    name: str
+    kept: bool
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A bridge of the desktop's own; an internal one has no way out."""
+
+    name: str
+    internal: bool
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A volume (or a folder of the host, when `source` begins with a slash) at `target`."""
+
+    source: str
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
+class Publish:
+    """A container's TCP `port` at `address`:`host_port` of the host (0: any that is free)."""
+
+    interface: str
+    address: str
+    host_port: int
+    port: int
+
+
+@dataclass(frozen=True)
+class DrawnArea:
+    """An area of the picture (x, y, width, height; pixels or per cent) and how many colours it holds at least when drawn."""
+
+    area: tuple[int | str, int | str, int | str, int | str]
+    colours: int
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Conditions for `/usr/lib/modulux/ready`, and areas of the picture; `timeout` in seconds."""
+
+    conditions: tuple[str, ...]
+    timeout: float
+    drawn: tuple[DrawnArea, ...]
+
+
+@dataclass(frozen=True)
+class Container:
+    """One module of the desktop, ready to be started. Memory and shm in bytes."""
+
+    name: str
+    short: str
+    module: str
+    role: str
+    image: str
+    hostname: str
+    command: tuple[str, ...]
+    env: dict[str, str]
+    mounts: tuple[Mount, ...]
+    networks: tuple[str, ...]
+    publish: tuple[Publish, ...]
+    ipc: str  # "private", "shareable", or the name of the container that is joined
+    shm: int
+    memory: int
+    cpus: float
+    pids: int
+    capabilities: tuple[str, ...]
+    devices: tuple[str, ...]
+    seccomp: str | None
+    ready: Readiness
+    needs: tuple[str, ...]  # containers that must run before this one can be created
+    labels: dict[str, str]
+
+    @property
+    def hash(self) -> str:
+        return self.labels[HASH]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A module's image and what it is built on (both as references), by the module's id."""
+
+    module: str
+    reference: str
+    base: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that `up` makes, in an order in which it can be made."""
+
+    desktop: str
+    images: tuple[Image, ...]
+    volumes: tuple[Volume, ...]
+    networks: tuple[Network, ...]
+    containers: tuple[Container, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def container(self, short: str) -> Container | None:
+        return next((c for c in self.containers if c.short == short), None)
+
+
+def fingerprint(value: object) -> str:
+    """Twelve hexadecimal digits that change with `value` (anything JSON can hold)."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,164 @@
+"""The catalog: the modules and interfaces that lie in the folders it is given. Read when asked for, never all at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from modulux.errors import FileError, ResolveError
+from modulux.model.interface import Interface
+from modulux.model.module import Module, Role
+from modulux.resolve.files import close_to, load
+
+REPOSITORY = "localhost/modulux"
+"""Where our images lie: a name that no engine looks for in a registry."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A module and the folder it came from."""
+
+    id: str
+    folder: Path
+    contract: Module
+
+    @property
+    def name(self) -> str:
+        return self.id.partition("/")[2]
+
+    @property
+    def file(self) -> str:
+        return str(self.folder / "module.yaml")
+
+
+class Catalog:
+    """Finds modules by `role/name` in `roots`; what an earlier root holds hides the same id in a later one."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self.roots = [Path(r) for r in roots]
+        self._found: dict[str, Found] = {}
+        self._tags: dict[str, str] = {}
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Every module's id, sorted."""
+        pattern = "*/*/module.yaml"
+        return sorted({"/".join(p.parts[-3:-1]) for root in self.roots for p in root.glob(pattern)})
+
+    def module(self, id: str) -> Found:
+        """The module with this id.
+
+        Raises:
+            ResolveError: there is none.
+            FileError: its contract is wrong.
+        """
+        if id not in self._found:
+            folder = next((root / id for root in self.roots if (root / id / "module.yaml").is_file()), None)
+            if folder is None:
+                role, _, name = id.partition("/")
+                others = [i.partition("/")[2] for i in self.ids if i.startswith(role + "/")]
+                hint = close_to(name, others) or (f"there are: {', '.join(others)}" if others else f"no module has the role {role} yet")
+                raise ResolveError(f"unknown module `{id}`", hint=hint)
+            self._found[id] = Found(id, folder, self._contract(folder, id))
+        return self._found[id]
+
+    def _contract(self, folder: Path, id: str) -> Module:
+        contract = load(folder / "module.yaml", Module)
+        if contract.role != id.partition("/")[0]:
+            raise FileError(
+                f"says `role: {contract.role}`, but lies in the folder {id.partition('/')[0]}/", file=str(folder / "module.yaml")
+            )
+        if contract.seccomp and not (folder / contract.seccomp).is_file():
+            raise FileError(f"there is no {contract.seccomp} beside it", file=str(folder / "module.yaml"))
+        return contract
+
+    @cached_property
+    def interfaces(self) -> dict[str, Interface]:
+        """Every interface by name."""
+        files = {p.stem: p for root in reversed(self.roots) for p in (root / "interfaces").glob("*.yaml")}
+        return {name: load(path, Interface) for name, path in sorted(files.items())}
+
+    def providers(self, interface: str) -> list[str]:
+        """Ids of the modules that provide `interface`."""
+        return [id for id in self.ids if interface in self.module(id).contract.provides]
+
+    def chain(self, id: str) -> list[Found]:
+        """The module and what its image is built on, the first base first.
+
+        Raises:
+            ResolveError: a base is unknown, or the bases form a circle.
+        """
+        chain: list[Found] = []
+        next_id: str | None = id
+        while next_id is not None:
+            if any(f.id == next_id for f in chain):
+                raise ResolveError(f"`{id}` is built on itself: {' → '.join([f.id for f in chain] + [next_id])}", file=chain[0].file)
+            chain.append(self.module(next_id))
+            next_id = chain[-1].contract.base
+        return chain[::-1]
+
+    def reference(self, id: str) -> str:
+        """The image's reference: its tag is the hash of the folder(s) and of the base's tag."""
+        return f"{REPOSITORY}/{id}:{self.tag(id)}"
+
+    def tag(self, id: str) -> str:
+        """Twelve hexadecimal digits: the hash of the module's folder and of what it is built on."""
+        if id not in self._tags:
+            found = self.chain(id)[-1]
+            digest = hashlib.sha256()
+            if found.contract.base:
+                digest.update(self.tag(found.contract.base).encode())
+            for folder in self.folders(id):
+                for name, kind, content in _files(folder):
+                    digest.update(f"{name}\0{kind}\0{len(content)}\0".encode())
+                    digest.update(content)
+            self._tags[id] = digest.hexdigest()[:12]
+        return self._tags[id]
+
+    def folders(self, id: str) -> list[Path]:
+        """The folders that make up the build context, the one whose files win first."""
+        found = self.module(id)
+        like = found.contract.like
+        if like == id:
+            raise ResolveError(f"`{id}` is like itself", file=found.file)
+        return [found.folder] + ([self.module(like).folder] if like else [])
+
+
+def _files(folder: Path) -> Iterator[tuple[str, str, bytes]]:
+    """Every file below `folder` in a fixed order: its relative name, its kind (`x`: executable, `l`: link), its content."""
+    for directory, subdirectories, names in os.walk(folder):
+        subdirectories.sort()
+        links = [d for d in subdirectories if os.path.islink(os.path.join(directory, d))]
+        for name in sorted(names + links):
+            path = Path(directory, name)
+            relative = str(path.relative_to(folder))
+            if path.is_symlink():
+                yield relative, "l", _link_inside(path, folder).encode()
+            elif name.endswith((".pyc", "~")):
+                continue
+            else:
+                yield relative, "x" if os.access(path, os.X_OK) else "-", path.read_bytes()
+
+
+def _link_inside(path: Path, folder: Path) -> str:
+    """Where the symbolic link leads; within `rootfs/` an absolute one is meant for the image.
+
+    Raises:
+        FileError: it leads out of the module's folder.
+    """
+    target = os.readlink(path)
+    rootfs = folder / "rootfs"
+    if target.startswith("/") and path.is_relative_to(rootfs):
+        return target
+    resolved = Path(os.path.normpath(path.parent / target))
+    if not resolved.is_relative_to(folder):
+        raise FileError(f"a symbolic link that leads out of the module's folder, to {target}", file=str(path), hint="copy the file instead")
+    return target
+
+
+def role_of(id: str) -> Role:
+    return Role(id.partition("/")[0])

@@ -1,0 +1,133 @@
+"""Reading the YAML files that people write, with errors that name the file, the line and what would fit."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from modulux.errors import FileError
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_BYTES = 256 * 1024
+"""No desktop or contract comes near; what is larger is not one."""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML 1.2 file.
+
+    Raises:
+        FileError: missing, unreadable, too large, nested too deeply, not YAML, or not a mapping.
+    """
+    text = _read_text(path)
+    try:
+        data = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise FileError(f"not YAML: {error.problem or error.context}", file=str(path), line=line) from None
+    except RecursionError:
+        raise FileError("nested too deeply to be a file of ours", file=str(path)) from None
+    except (YAMLError, ValueError) as error:
+        raise FileError(f"not YAML: {error}", file=str(path)) from None
+    if not isinstance(data, dict):
+        raise FileError("holds no keys", file=str(path), hint="it should be a list of `key: value` lines; see docs/contract.md")
+    return data
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise FileError("no such file", file=str(path))
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise FileError(f"{size:,} bytes; more than {MAX_BYTES:,} is no file of ours", file=str(path))
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(f"not text in UTF-8 (byte {error.start})", file=str(path)) from None
+    except OSError as error:
+        raise FileError(f"cannot be read: {error.strerror}", file=str(path)) from None
+
+
+def load(path: Path, model: type[M], **extra: object) -> M:
+    """The file as `model`; `extra` keys are set from outside the file.
+
+    Raises:
+        FileError: as `read_yaml`, or the content does not fit the model.
+    """
+    data = read_yaml(path)
+    try:
+        return model.model_validate({**data, **extra})
+    except ValidationError as error:
+        raise _explained(error, path, model) from None
+
+
+def validate(data: dict[str, Any], model: type[M], source: str) -> M:
+    """As `load`, for data that does not come from a file; `source` says where it came from."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _explained(error, Path(source), model) from None
+
+
+def line_of(path: Path, *keys: str | int) -> int | None:
+    """The line (from 1) of the value at `keys`, or of the nearest key above it; slow, for errors only."""
+    try:
+        node: Any = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+    except (YAMLError, OSError, RecursionError):
+        return None
+    line: int | None = None
+    for key in keys:
+        try:
+            if isinstance(node, dict) and key in node:
+                line = node.lc.key(key)[0] + 1
+                node = node[key]
+            elif isinstance(node, list) and isinstance(key, int) and key < len(node):
+                line = node.lc.item(key)[0] + 1
+                node = node[key]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    return line
+
+
+def close_to(word: str, words: object) -> str | None:
+    """A hint with the nearest of `words`, if there is one."""
+    candidates = [str(w) for w in words] if hasattr(words, "__iter__") else []
+    near = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else None
+
+
+def _explained(error: ValidationError, path: Path, model: type[BaseModel]) -> FileError:
+    first = error.errors()[0]
+    keys = [part for part in first["loc"]]
+    where = ".".join(str(k) for k in keys)
+    hint: str | None = None
+    match first["type"]:
+        case "extra_forbidden":
+            message = f"unknown key `{where}`"
+            known = _keys_at(model, keys[:-1])
+            hint = close_to(str(keys[-1]), known) or (f"the keys are: {', '.join(known)}" if known else None)
+        case "missing":
+            message = f"the key `{where}` is missing"
+        case "value_error":
+            message = f"`{where}`: {first['msg'].removeprefix('Value error, ')}" if where else first["msg"].removeprefix("Value error, ")
+        case "string_pattern_mismatch":
+            message = f"`{where}`: {first['input']!r} will not do"
+            hint = f"it must match {first['ctx']['pattern']}"
+        case _:
+            message = f"`{where}`: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r:.80})"
+    return FileError(message, file=str(path), line=line_of(path, *keys), hint=hint)
+
+
+def _keys_at(model: type[BaseModel], keys: list[str | int]) -> list[str]:
+    current: Any = model
+    for key in keys:
+        fields = getattr(current, "model_fields", {})
+        found = next((f for n, f in fields.items() if key in (n, f.alias)), None)
+        current = found.annotation if found else None
+    return [f.alias or n for n, f in getattr(current, "model_fields", {}).items()]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from modulux.desktop.state import Found
+from modulux.desktop.state import Found, Module
 from modulux.errors import NameTakenError
 from modulux.model.plan import HASH, Container, Network, Plan, Volume
 
 
 @dataclass(frozen=True)
 class Change:
-    """Containers to take away (dependents first), and what to make."""
+    """Containers to take away, in waves, and what to make."""
 
-    remove: tuple[str, ...]
+    remove: tuple[tuple[str, ...], ...]
     start: tuple[Container, ...]
     volumes: tuple[Volume, ...]
     networks: tuple[Network, ...]
@@ -51,15 +52,19 @@ def change(plan: Plan, found: Found) -> Change:
         stale |= {name for name, module in found.modules.items() if module.added}
     start = [c for c in plan.containers if c.name not in found.modules or c.name in stale]
     return Change(
-        remove=removal_order(stale, plan),
+        remove=removal_waves(found.modules[name] for name in stale),
         start=tuple(start),
         volumes=tuple(v for v in plan.volumes if v.name not in found.volumes),
         networks=tuple(n for n in plan.networks if n.name not in found.networks),
     )
 
 
-def removal_order(names: set[str], plan: Plan | None = None) -> tuple[str, ...]:
-    """Names so that whoever joined another's namespaces comes before it."""
-    order = [c.name for c in plan.containers] if plan else []
-    position = {name: i for i, name in enumerate(order)}
-    return tuple(sorted(names, key=lambda n: (-position.get(n, len(order)), n)))
+def removal_waves(modules: Iterable[Module]) -> tuple[tuple[str, ...], ...]:
+    """Container names so that whoever has joined another's namespaces is in an earlier wave: engines refuse it otherwise."""
+    left = {m.name: m.needs for m in modules}
+    waves: list[tuple[str, ...]] = []
+    while left:
+        free = tuple(sorted(name for name in left if name not in left.values())) or tuple(sorted(left))
+        waves.append(free)
+        left = {name: needs for name, needs in left.items() if name not in free}
+    return tuple(waves)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modulux.desktop.change import removal_waves
 from modulux.desktop.state import Found, look
 from modulux.engine.protocol import Engine
 from modulux.errors import NotFoundError
-from modulux.model.module import Role
 from modulux.model.plan import KEPT
 from modulux.paths import lock
 from modulux.report import Report, step
@@ -40,7 +40,7 @@ def down(engine: Engine, desktop: str, report: Report, *, volumes: bool = False)
 
 def remove(engine: Engine, found: Found, report: Report, *, volumes: bool, spare: frozenset[str] = frozenset()) -> Removed:
     """As `down`, for who holds the lock already; volumes and networks named in `spare` stay."""
-    containers = in_order(found)
+    containers = sorted(found.modules)
     running = [n for n in containers if found.modules[n].state.status not in ("created", "exited")]
     if running:
         with step(report, "stop", "stopping the modules"):
@@ -49,12 +49,9 @@ def remove(engine: Engine, found: Found, report: Report, *, volumes: bool, spare
     gone = [v for v in gone if v not in spare]
     networks = [n for n in found.networks if n not in spare]
     with step(report, "remove", "removing containers" + (", networks and volumes" if gone or networks else "")):
-        engine.remove("container", containers)
+        for wave in removal_waves(found.modules.values()):
+            engine.remove("container", wave)
         engine.remove("network", networks)
         engine.remove("volume", gone)
     return Removed(tuple(containers), tuple(gone), tuple(networks))
 
-
-def in_order(found: Found) -> list[str]:
-    """The containers, the display last: others have joined its namespaces."""
-    return sorted(found.modules, key=lambda n: (found.modules[n].role == Role.DISPLAY, n))

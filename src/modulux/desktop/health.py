@@ -28,7 +28,7 @@ def health(engine: Engine, modules: Sequence[Module]) -> dict[str, Health]:
 
 
 def _one(engine: Engine, name: str) -> Health:
-    done = run.run(engine.exec_argv(name, ["cat", "/run/modulux/state"]), timeout=20)
+    done = run.run(engine.exec_argv(name, ["cat", "/run/modulux.state"]), timeout=20)
     words = done.stdout.split()
     if not done.ok or len(words) != 3:
         return Health()

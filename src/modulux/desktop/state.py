@@ -43,6 +43,11 @@ class Module:
         return p.ADDED in self.state.labels
 
     @property
+    def needs(self) -> str:
+        """The container whose namespaces it has joined, or nothing."""
+        return self.state.labels.get(p.NEEDS, "")
+
+    @property
     def sockets(self) -> dict[str, str]:
         return dict(json.loads(self.state.labels.get(p.SOCKETS, "{}")))
 

@@ -51,13 +51,14 @@ def up(engine: Engine, plan: Plan, report: Report, *, keep: bool = False) -> Cam
                 with contextlib.suppress(ModuluxError):
                     _undo(engine, plan, before, report)
             raise told from None
-        return Came(tuple(c.name for c in todo.start), todo.remove, look(engine, plan.desktop))
+        return Came(tuple(c.name for c in todo.start), tuple(n for wave in todo.remove for n in wave), look(engine, plan.desktop))
 
 
 def _apply(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:
     if todo.remove:
         with step(report, "replace", "taking away what differs"):
-            engine.remove("container", todo.remove)
+            for wave in todo.remove:
+                engine.remove("container", wave)
     if todo.start:
         _make(engine, todo)
         with step(report, "start", f"starting {', '.join(c.short for c in todo.start)}"):

@@ -18,6 +18,9 @@ ENGINE_DEFAULT = 1_048_576
 OPEN_FILES = 65_536
 """Enough for every browser; some old programs close each descriptor up to the limit, which takes them seconds at a million."""
 
+PROCESSES = 32_768
+"""Threads of one user in all desktops together; below a hard limit that cannot be raised, since engines miscount it by one."""
+
 CAP_SYS_RESOURCE = 24
 
 LIMITS = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
@@ -97,7 +100,7 @@ def engine_workarounds(
     if low and not may_raise_limits(proc):
         shown = ", ".join(f"{name} {limit}" for name, limit in sorted(low.items()))
         notes.append(f"the hard limits here ({shown}) cannot be raised: containers are given no more than that")
-        ulimits = {**low, **ulimits}
+        ulimits = {name: min(limit - 1, PROCESSES) for name, limit in low.items()} | ulimits
     layout = cgroups(sys)
     if layout is Cgroups.UNIFIED or not which("runc"):
         return Workarounds(None, ulimits, notes)

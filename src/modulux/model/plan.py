@@ -19,6 +19,7 @@ ADDED = "io.modulux.added"
 FILE = "io.modulux.desktop-file"
 SOCKETS = "io.modulux.sockets"
 ACTIONS = "io.modulux.actions"
+NEEDS = "io.modulux.needs"
 
 SCHEMA_VERSION = "1"
 

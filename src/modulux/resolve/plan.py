@@ -10,7 +10,7 @@ from pathlib import Path
 from modulux.model import plan as p
 from modulux.model.desktop import Desktop, Gateway
 from modulux.model.interface import Interface
-from modulux.model.module import Module, Role
+from modulux.model.module import Module
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.compose import Placed, compose
 from modulux.resolve.template import fill
@@ -25,6 +25,7 @@ class HostFacts:
 
 
 def container_name(desktop: str, module: str) -> str:
+    """The engine's name for a module of a desktop; a desktop's own name holds no dot."""
     return f"modulux.{desktop}.{module}"
 
 
@@ -139,7 +140,9 @@ class _Resolver:
             seccomp=str(Path(found.folder, contract.seccomp).resolve()) if contract.seccomp else None,
             ready=self._ready(module),
             needs=(joined,) if joined else (),
-            labels=self._labels(**{p.MODULE: found.id, p.ROLE: contract.role} | self._described(module, values)),
+            labels=self._labels(
+                **{p.MODULE: found.id, p.ROLE: contract.role, p.NEEDS: joined or ""} | self._described(module, values)
+            ),
         )
 
     def _described(self, module: Placed, values: object) -> dict[str, str]:
@@ -212,6 +215,3 @@ def _with_joined_shm(containers: list[p.Container]) -> list[p.Container]:
         needed[owner] = max(needed.get(owner, 0), c.shm)
     return [dataclasses.replace(c, shm=needed.get(c.name, c.shm)) for c in containers]
 
-
-def display_of(plan: p.Plan) -> p.Container:
-    return next(c for c in plan.containers if c.role == Role.DISPLAY)

@@ -38,11 +38,15 @@ class Wire:
             if self._start == self._end and left >= BUFFER:
                 done += self.stream.receive(view[done:], deadline)  # a picture: past the buffer, with no copy
                 continue
-            self.wait(deadline)
-            count = min(left, self._end - self._start)
-            view[done : done + count] = self._view[self._start : self._start + count]
-            self._start += count
-            done += count
+            done += self.some(view[done:], deadline)
+
+    def some(self, view: memoryview, deadline: float) -> int:
+        """Put what is there, at least one byte, at the beginning of `view`; how many."""
+        self.wait(deadline)
+        count = min(len(view), self._end - self._start)
+        view[:count] = self._view[self._start : self._start + count]
+        self._start += count
+        return count
 
     def read(self, count: int, deadline: float) -> bytearray:
         """The next `count` bytes."""

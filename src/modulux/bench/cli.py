@@ -1,0 +1,69 @@
+"""Modulux as a person starts it: whole processes of the command line, timed from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modulux import run
+from modulux.errors import ModuluxError, NotFoundError
+
+MODULES = Path(__file__).parent / "modules"
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Runs verbs on the given engine; `prefix` is how Modulux is started."""
+
+    engine: str
+    prefix: tuple[str, ...] = (sys.executable, "-m", "modulux")
+    modules: tuple[Path, ...] = ()
+
+    def up(self, file: Path) -> tuple[float, dict[str, Any]]:
+        """Seconds that `up` took as a process, and its answer."""
+        began = time.monotonic()
+        answer = self._json("up", str(file), "--yes")
+        return time.monotonic() - began, answer
+
+    def down(self, name: str, *, volumes: bool = True) -> None:
+        """Take a desktop down; one that is not there is no error."""
+        with contextlib.suppress(NotFoundError):
+            self._json("down", name, *(["--volumes", "--yes"] if volumes else []))
+
+    def plan(self, file: Path) -> dict[str, Any]:
+        return self._json("plan", str(file))
+
+    def link(self, name: str) -> str:
+        """A fresh one-time link for the browser."""
+        return str(self._json("open", name)["browser"])
+
+    def _json(self, verb: str, *words: str) -> dict[str, Any]:
+        modules = [word for folder in self.modules for word in ("--modules", str(folder))]
+        argv: Sequence[str] = (*self.prefix, verb, *words, "--json", "--engine", self.engine, *modules)
+        done = run.run(argv)
+        if done.status == NotFoundError.exit_code:
+            raise NotFoundError(f"`{run.shown(argv)}` found nothing")
+        if not done.ok:
+            raise ModuluxError(f"`{run.shown(argv)}` ended with {done.status}", hint=done.stderr.strip()[-1500:] or None)
+        return dict(json.loads(done.stdout))
+
+
+def desktop(folder: Path, name: str, **keys: object) -> Path:
+    """Write a desktop file: the ready-made Xfce desktop, with other `keys` where given (JSON is YAML too)."""
+    content = {
+        "name": name,
+        "display": "xvfb",
+        "screen": "1280x800",
+        "sessions": ["xfce"],
+        "viewer": "x11vnc",
+        "apps": [],
+    } | keys
+    path = folder / f"{name}.yaml"
+    path.write_text(json.dumps(content))
+    return path

@@ -1,0 +1,121 @@
+"""What bench asks of an engine and of the kernel beyond what `up` needs: sizes, processes, sockets reached from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modulux import rfb, run
+from modulux.engine.commandline import CommandLineEngine
+from modulux.errors import BuildError, EngineError
+
+MB = 1_000_000
+
+
+def inspect(engine: CommandLineEngine, kind: str, name: str) -> dict[str, Any]:
+    """What the engine knows about a container, image or volume."""
+    items = json.loads(engine.do(engine.argv(kind, "inspect", name)))
+    if not items:
+        raise EngineError(f"{engine.name}: no {kind} {name}")
+    return dict(items[0])
+
+
+def build(engine: CommandLineEngine, context: Path, reference: str, arguments: Mapping[str, str]) -> None:
+    """Build an image.
+
+    Raises:
+        BuildError: with the end of what the build printed.
+    """
+    done = run.run(engine.build_argv(context, reference, arguments), env=engine.build_env())
+    if not done.ok:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-8:])
+        raise BuildError(f"the image {reference} could not be built", hint=tail)
+
+
+def start(engine: CommandLineEngine, name: str, image: str) -> None:
+    """Run a container as people run today's images: the engine's own defaults, and no more than this host makes necessary."""
+    limits = [word for limit, value in engine.ulimits.items() for word in ("--ulimit", f"{limit}={value}:{value}")]
+    shm = ["--shm-size", "256m"]
+    options = [*engine.run_options, *engine.log_options, *limits, *shm]
+    engine.do(engine.argv(*engine.runtime_words(), "run", "--detach", "--name", name, *options, image))
+
+
+def remove(engine: CommandLineEngine, *names: str) -> None:
+    """Remove containers; those that are not there are no error."""
+    run.run(engine.argv("rm", "--force", *names))
+
+
+def client(engine: CommandLineEngine, container: str, socket: str) -> rfb.Client:
+    """An RFB client at a unix socket inside a container, as soon as there is one; by one `exec`, on every engine."""
+    script = 'until [ -S "$1" ]; do sleep 0.02; done; exec nc -N -U "$1"'
+    argv = engine.exec_argv(container, ["sh", "-c", script, "sh", socket], stdin=True)
+    return rfb.Client(rfb.open_pipe(argv), timeout=60)
+
+
+@contextlib.contextmanager
+def _near(path: Path) -> Any:
+    """A path to the same file that is short enough for a socket's address."""
+    folder = os.open(path.parent, os.O_PATH)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def direct(engine: CommandLineEngine, container: str, volume: str, socket: str) -> tuple[rfb.Client, bool]:
+    """An RFB client at a socket in a volume, without anything between if the volume can be reached from here.
+
+    Returns:
+        the client, and whether it is direct; if not, it goes through the engine's `exec`, which costs time of its own.
+    """
+    try:
+        place = Path(inspect(engine, "volume", volume)["Mountpoint"], Path(socket).name)
+        with _near(place) as path:
+            return rfb.Client(rfb.open_unix(path)), True
+    except (OSError, rfb.RfbTimeoutError, EngineError, KeyError):
+        return client(engine, container, socket), False
+
+
+def size(engine: CommandLineEngine, image: str) -> int:
+    """An image's bytes, all layers unpacked."""
+    return int(inspect(engine, "image", image)["Size"])
+
+
+def processes(engine: CommandLineEngine, containers: Sequence[str]) -> list[int]:
+    """The host's numbers of all processes inside the containers: those in the same process namespace as its first one."""
+    spaces = set()
+    for name in containers:
+        pid = int(inspect(engine, "container", name)["State"]["Pid"])
+        with contextlib.suppress(OSError):
+            spaces.add((Path("/proc") / str(pid) / "ns/pid").readlink())
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if (entry / "ns/pid").readlink() in spaces:
+                    found.append(int(entry.name))
+    return found
+
+
+def pss(pids: Sequence[int]) -> int:
+    """Bytes of memory that the processes take: what they share is divided among all that share it.
+
+    Raises:
+        EngineError: this user may not look (a rootless engine's processes belong to other users).
+    """
+    total = 0
+    for pid in pids:
+        try:
+            text = (Path("/proc") / str(pid) / "smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        except PermissionError:
+            raise EngineError(
+                "this user may not see how much memory the containers' processes take", hint="run bench as root"
+            ) from None
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return total * 1024

@@ -1,0 +1,101 @@
+"""The fat container that Modulux is compared with: the same packages in one image, started as most desktop images are."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modulux.bench import engine as eng
+from modulux.engine.commandline import CommandLineEngine
+from modulux.errors import BuildError
+from modulux.paths import shipped
+
+HERE = Path(__file__).parent / "fat"
+REPOSITORY = "localhost/modulux-bench"
+PARTS = ("base/graphics", "display/xvfb", "viewer/x11vnc", "session/xfce")
+WEB = ("websockify", "novnc")  # today's images carry them where Modulux has its gateway
+
+
+@dataclass(frozen=True)
+class Fat:
+    """An image of one container with everything in it, and the socket inside at which its picture is served."""
+
+    name: str
+    image: str
+    socket: str
+
+
+def packages(modules: Path) -> tuple[str, ...]:
+    """What the modules' Containerfiles install.
+
+    Raises:
+        BuildError: one of them installs nothing that can be read here.
+    """
+    found: list[str] = []
+    for part in PARTS:
+        text = (modules / part / "Containerfile").read_text().replace("\\\n", " ")
+        lines = re.findall(r"/usr/lib/modulux/install((?:\s+[a-z0-9][a-z0-9.+-]+)+)", text)
+        if not lines:
+            raise BuildError(f"bench does not find the packages of {part} in its Containerfile")
+        found += [word for line in lines for word in line.split()]
+    return tuple(dict.fromkeys(found))
+
+
+def build(engine: CommandLineEngine, plan: dict[str, Any]) -> tuple[Fat, Fat]:
+    """Build both, unless they are there: as it is done today, and the same with our tuning.
+
+    Args:
+        plan: what `modulux plan --json` says about the desktop that they are compared with.
+    """
+    modules = shipped("modules")
+    base = next(image["reference"] for image in plan["images"] if image["module"] == "base/debian-13")
+    wanted = (*packages(modules), *WEB)
+    text = "\n".join([base, *wanted, *(path.read_text() for path in sorted(HERE.iterdir()))])
+    fat = f"{REPOSITORY}/fat:{_hash(text)}"
+    references = [image["reference"] for image in plan["images"]]
+    tuned = f"{REPOSITORY}/fat-tuned:{_hash(text + repr(references) + _script(plan))}"
+    have = engine.images()
+    if fat not in have:
+        with tempfile.TemporaryDirectory(prefix="modulux-bench.") as folder:
+            shutil.copytree(HERE, folder, dirs_exist_ok=True)
+            eng.build(engine, Path(folder), fat, {"BASE": base, "PACKAGES": " ".join(wanted)})
+    if tuned not in have:
+        with tempfile.TemporaryDirectory(prefix="modulux-bench.") as folder:
+            _tuned_context(Path(folder), modules, plan)
+            eng.build(engine, Path(folder), tuned, {"FAT": fat})
+    return Fat("one fat container", fat, "/tmp/rfb.sock"), Fat("fat, with our tuning", tuned, "/run/modulux/rfb/rfb.sock")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _tuned_context(folder: Path, modules: Path, plan: dict[str, Any]) -> None:
+    for part in PARTS:
+        if (modules / part / "rootfs").is_dir():
+            shutil.copytree(modules / part / "rootfs", folder / "rootfs", dirs_exist_ok=True)
+    shutil.copy(HERE / "Containerfile.tuned", folder / "Containerfile")
+    start = folder / "start"
+    start.write_text(_script(plan))
+    start.chmod(0o755)
+
+
+def _script(plan: dict[str, Any]) -> str:
+    """Starts the modules' own commands, with their own environment, next to each other."""
+    roles: Sequence[str] = ("display", "viewer", "session")
+    lines = ["#!/bin/sh"]
+    for container in plan["containers"]:
+        if container["role"] in roles:
+            words = [f"{key}={value}" for key, value in container["env"].items() if key != "XDG_RUNTIME_DIR"]
+            lines.append(f"{shlex.join(['env', *words, '/usr/lib/modulux/enter', *container['command']])} &")
+    lines.append(
+        "websockify --web /usr/share/novnc 127.0.0.1:6080 --unix-target=/run/modulux/rfb/rfb.sock >/tmp/websockify.log 2>&1 &"
+    )
+    return "\n".join([*lines, "wait", ""])

@@ -1,0 +1,90 @@
+"""All figures in one run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modulux.bench import fat, keys, many, size
+from modulux.bench.cli import MODULES, CommandLine, desktop
+from modulux.bench.figures import Figure, Results
+from modulux.bench.start import Start
+from modulux.engine.commandline import CommandLineEngine
+from modulux.errors import UsageError
+
+FIGURES = ("start", "key", "memory", "size", "many")
+"""Names of the figures. `start` and `memory` come from the same desktops: asking for one measures both."""
+
+PROBE = "bench-plan"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much to measure: rounds of starts, keys each way, desktops side by side; and which figures."""
+
+    rounds: int = 5
+    keys: int = 200
+    desktops: int = 20
+    figures: Sequence[str] = FIGURES
+
+
+def measure(
+    engine: CommandLineEngine, options: Options, say: Callable[[str], None], *, cli: CommandLine | None = None
+) -> Results:
+    """Measure what `options` asks for. Builds the images first; leaves no desktop and no container behind.
+
+    Args:
+        say: told what is being done, a line each time.
+        cli: how Modulux is started; as this very Python runs it, without.
+
+    Raises:
+        UsageError: there is no such figure.
+        ModuluxError: a desktop did not start, or an image could not be built.
+    """
+    if unknown := set(options.figures) - set(FIGURES):
+        raise UsageError(f"no figure `{min(unknown)}`", hint=f"there are: {', '.join(FIGURES)}")
+    cli = cli or CommandLine(engine.name, modules=(MODULES,))
+    found: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="modulux-bench.") as name:
+        folder = Path(name)
+        plan = _built(cli, folder, say)
+        if {"start", "memory"} & set(options.figures):
+            say("building the fat container to compare with")
+            starts = Start(engine, cli, folder, fat.build(engine, plan), say)
+            found += starts.measure(options.rounds)
+        if "key" in options.figures:
+            found.append(keys.measure(engine, cli, folder, options.keys, say))
+        if "size" in options.figures:
+            found.append(size.measure(engine, plan))
+        if "many" in options.figures:
+            found.append(many.measure(engine, cli, folder, options.desktops, say))
+    return Results(machine(engine), tuple(figure for figure in found if figure.key in options.figures))
+
+
+def _built(cli: CommandLine, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """The plan of the desktop that is measured, its images built by starting it once."""
+    say("starting the desktop once, so that everything is built")
+    file = desktop(folder, PROBE)
+    try:
+        cli.up(file)
+    finally:
+        cli.down(PROBE)
+    return cli.plan(file)
+
+
+def machine(engine: CommandLineEngine) -> dict[str, Any]:
+    """What the figures were measured on."""
+    memory = next(
+        (line.split()[1] for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:")), "0"
+    )
+    return {
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory": int(memory) * 1024,
+        "kernel": platform.release(),
+        "engine": f"{engine.name} {engine.version().text}",
+    }

@@ -1,0 +1,132 @@
+"""Start to first full frame, and the memory that a desktop then takes: Modulux beside one fat container."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modulux.bench import engine as eng
+from modulux.bench.cli import CommandLine, desktop
+from modulux.bench.fat import Fat
+from modulux.bench.figures import Figure, Goal, Row, Series
+from modulux.bench.settled import Settled, settle, wait_shown
+from modulux.engine.commandline import CommandLineEngine
+
+NAME = "bench-start"
+OURS, WARM = "modulux up", "modulux up, home kept"
+Say = Callable[[str], None]
+
+
+@dataclass
+class Start:
+    """Measures starts in turn, so that a slow moment of the machine meets all alike."""
+
+    engine: CommandLineEngine
+    cli: CommandLine
+    folder: Path
+    fats: tuple[Fat, Fat]
+    say: Say
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    memory: dict[str, list[float]] = field(default_factory=dict)
+    _settled: dict[str, Settled] = field(default_factory=dict)
+
+    def measure(self, rounds: int) -> tuple[Figure, Figure]:
+        """Both figures, of `rounds` rounds and one before them that does not count."""
+        file = desktop(self.folder, NAME)
+        for number in range(rounds + 1):
+            self.say(f"start: round {number} of {rounds}" if number else "start: a first round, which does not count")
+            counts = number > 0
+            self._ours(file, counts)
+            for fat in self.fats:
+                self._fat(fat, counts)
+        return self._figures()
+
+    def _note(self, where: dict[str, list[float]], name: str, value: float, counts: bool) -> None:
+        if counts:
+            where.setdefault(name, []).append(value)
+
+    def _ours(self, file: Path, counts: bool) -> None:
+        try:
+            seconds, _ = self.cli.up(file)
+            self._note(self.seconds, OURS, seconds, counts)
+            if counts:
+                names = [state.name for state in self.engine.containers(f"modulux.{NAME}.")]
+                self._note(self.memory, "modulux", self._settled_memory(names), counts)
+            self.cli.down(NAME, volumes=False)
+            seconds, _ = self.cli.up(file)
+            self._note(self.seconds, WARM, seconds, counts)
+        finally:
+            self.cli.down(NAME)
+
+    def _fat(self, fat: Fat, counts: bool) -> None:
+        with self._container(fat) as name, eng.client(self.engine, name, fat.socket) as client:
+            if fat.name not in self._settled:
+                self._settled[fat.name] = settle(client)
+                return
+            wait_shown(client, self._settled[fat.name])
+            self._note(self.seconds, fat.name, time.monotonic() - self._began, counts)
+            self._note(self.memory, fat.name, self._settled_memory([name]), counts)
+
+    @contextlib.contextmanager
+    def _container(self, fat: Fat) -> Iterator[str]:
+        name = "modulux-bench-fat"
+        eng.remove(self.engine, name)
+        self._began = time.monotonic()
+        try:
+            eng.start(self.engine, name, fat.image)
+            yield name
+        finally:
+            eng.remove(self.engine, name)
+
+    def _settled_memory(self, containers: list[str]) -> float:
+        """Megabytes, once they no longer change by more than one in a hundred from one second to the next."""
+        before = 0
+        for _ in range(15):
+            now = eng.pss(eng.processes(self.engine, containers))
+            if before and abs(now - before) < now / 100:
+                break
+            before = now
+            time.sleep(1)
+        return now / eng.MB
+
+    def _figures(self) -> tuple[Figure, Figure]:
+        fat, tuned = (fat.name for fat in self.fats)
+        seconds = {name: Series(tuple(values)) for name, values in self.seconds.items()}
+        memory = {name: Series(tuple(values)) for name, values in self.memory.items()}
+        return (
+            Figure(
+                "start",
+                "Start to first full frame",
+                "s",
+                (
+                    Row(OURS, seconds[OURS], extra=_ratio(seconds[OURS], seconds[fat])),
+                    Row(WARM, seconds[WARM], extra=_ratio(seconds[WARM], seconds[fat])),
+                    Row(fat, seconds[fat], ours=False),
+                    Row(tuned, seconds[tuned], ours=False, extra=_ratio(seconds[tuned], seconds[fat])),
+                ),
+                (Goal("of the fat container's time", seconds[OURS].over(seconds[fat]).median, 0.6, "x"),),
+                (
+                    "modulux up: the whole process, with a new home, until everything can be used, login and all",
+                    "fat: from the engine's run to the first frame that shows panel and icons as they stay",
+                ),
+            ),
+            Figure(
+                "memory",
+                "Memory of the whole desktop (PSS)",
+                "MB",
+                (
+                    Row("modulux", memory["modulux"], extra=_ratio(memory["modulux"], memory[fat])),
+                    Row(fat, memory[fat], ours=False),
+                    Row(tuned, memory[tuned], ours=False, extra=_ratio(memory[tuned], memory[fat])),
+                ),
+                (Goal("of the fat container's memory", memory["modulux"].over(memory[fat]).median, 1.15, "x"),),
+            ),
+        )
+
+
+def _ratio(one: Series, other: Series) -> dict[str, Any]:
+    return {"ratio": one.over(other).median}

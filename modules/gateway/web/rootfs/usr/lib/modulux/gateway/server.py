@@ -1,0 +1,121 @@
+"""The listening side: websockets' server for HTTP and WebSocket, the RFB server beside it, and their limits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from gateway.bridge import bridge
+from gateway.log import say
+from gateway.pages import Answer
+from gateway.relay import CHUNK, Slots
+from gateway.settings import Settings
+from gateway.vnc import VncServer
+from gateway.web import Web
+
+_MOST_SOCKETS = 256  # open HTTP connections of any kind; a page with its scripts opens six at once
+_CLOSE = "Connection: close\r\nContent-Length: 0\r\n\r\n"
+_NOT_ALLOWED = f"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n{_CLOSE}".encode()
+
+
+class Connection(ServerConnection):
+    """websockets' connection, with an answer to methods other than GET, and a ceiling on how many there are."""
+
+    sockets = Slots(_MOST_SOCKETS)
+    begun = False
+
+    def connection_made(self, transport: Any) -> None:
+        if self.sockets.full:
+            say("web refused", reason="too many sockets")
+            transport.abort()
+        self.sockets.used += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.sockets.used -= 1
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.begun:
+            self.begun = True
+            if not data.startswith(b"GET ") and not b"GET ".startswith(data):
+                self.transport.write(_NOT_ALLOWED)
+                self.transport.close()
+                return
+        super().data_received(data)
+
+
+class Gateway:
+    """Everything that listens."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.web = Web(settings)
+        self.vnc = VncServer(settings)
+        self.slots = Slots(settings.connections)
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises OSError when a port cannot be had."""
+        settings = self.settings
+        quiet = logging.getLogger("gateway.websockets")
+        quiet.setLevel(logging.CRITICAL + 1)  # it would log a traceback for each client that sends rubbish
+        async with (
+            serve(
+                self._bridge,
+                settings.listen,
+                settings.web_port,
+                process_request=self._judge,
+                create_connection=Connection,
+                compression=None,
+                server_header=None,
+                open_timeout=settings.timeout,
+                close_timeout=settings.timeout,
+                max_size=settings.message_size,
+                write_limit=2 * CHUNK,
+                logger=quiet,
+            ) as web,
+            await self.vnc.start() as vnc,
+        ):
+            ports = {name: server.sockets[0].getsockname()[1] for name, server in (("web", web), ("vnc", vnc))}
+            say("listening", **ports)
+            await asyncio.gather(web.serve_forever(), vnc.serve_forever())
+
+    def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
+        try:
+            answer = self.web.answer(request.path, request.headers)
+        except ValueError:  # a target that is no URL
+            answer = Answer(400)
+        except OSError as error:
+            say("web failed", reason=error)
+            answer = Answer(500)
+        if answer is None and self.slots.full:
+            say("web refused", reason="too many connections", peer=connection.remote_address)
+            answer = Answer(503)
+        return None if answer is None else _response(answer)
+
+    async def _bridge(self, connection: ServerConnection) -> None:
+        with self.slots:
+            await bridge(connection, self.settings.viewer)
+
+
+def _response(answer: Answer) -> Response:
+    headers = Headers(answer.headers)
+    headers["Connection"] = "close"
+    headers["Content-Length"] = str(len(answer.body))
+    return Response(answer.status, HTTPStatus(answer.status).phrase, headers, answer.body)
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal ends the process; returns an exit status when the ports cannot be had."""
+    try:
+        asyncio.run(Gateway(settings).run())
+    except OSError as error:
+        say("cannot start", reason=error)
+        return 1
+    return 0

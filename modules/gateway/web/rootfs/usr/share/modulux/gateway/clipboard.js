@@ -1,0 +1,87 @@
+// The clipboard, both ways: the panel always works; beside it, the browser's own clipboard is used as far as it is allowed.
+
+const $ = (id) => document.getElementById(id);
+
+export class Clipboard {
+  #connection; #sent = "";
+
+  constructor(connection) {
+    this.#connection = connection;
+    connection.addEventListener("clipboard", (event) => this.#received(event.detail));
+    $("clip-close").addEventListener("click", () => { this.close(); connection.focus(); });
+    $("clip-text").addEventListener("input", () => this.#send($("clip-text").value));
+    $("clip-copy").addEventListener("click", () => this.#copy());
+    $("clip-paste").addEventListener("click", () => this.#paste());
+    $("clipboard").addEventListener("keydown", (event) => {
+      if (event.key === "Escape") $("clip-close").click();
+    });
+    window.addEventListener("focus", () => this.#follow());
+  }
+
+  get opened() { return !$("clipboard").hidden; }
+
+  toggle() {
+    if (this.opened) {
+      this.close();
+      this.#connection.focus();
+      return;
+    }
+    $("clipboard").hidden = false;
+    $("clip").setAttribute("aria-expanded", "true");
+    $("clip-note").textContent = "";
+    $("clip-text").focus();
+    $("clip-text").select();
+  }
+
+  close() {
+    $("clipboard").hidden = true;
+    $("clip").setAttribute("aria-expanded", "false");
+  }
+
+  #send(text) {
+    this.#sent = text;
+    this.#connection.paste(text);
+  }
+
+  #received(text) {
+    if (text === this.#sent) return;
+    this.#sent = text;
+    $("clip-text").value = text;
+    if (document.hasFocus()) navigator.clipboard?.writeText(text).catch(() => {});
+  }
+
+  async #copy() {
+    try {
+      await navigator.clipboard.writeText($("clip-text").value);
+      $("clip-note").textContent = "Copied";
+    } catch {
+      $("clip-text").select();
+      $("clip-note").textContent = "Press Ctrl-C";
+    }
+  }
+
+  async #paste() {
+    try {
+      const text = await navigator.clipboard.readText();
+      $("clip-text").value = text;
+      this.#send(text);
+      $("clip-note").textContent = "The desktop has it";
+    } catch {
+      $("clip-text").focus();
+      $("clip-note").textContent = "Press Ctrl-V";
+    }
+  }
+
+  // Once reading was allowed (by "Paste from here"), what was copied elsewhere goes to the desktop when one returns to it.
+  async #follow() {
+    try {
+      const { state } = await navigator.permissions.query({ name: "clipboard-read" });
+      if (state !== "granted") return;
+      const text = await navigator.clipboard.readText();
+      if (text && text !== this.#sent) {
+        $("clip-text").value = text;
+        this.#send(text);
+      }
+    } catch { /* a browser without this permission: the panel is there */ }
+  }
+}

@@ -1,0 +1,81 @@
+// The connection to the desktop: opens it, watches over it, and opens it again with back-off.
+// Emits "state" {state: connecting|connected|waiting|expired, detail, seconds} and "clipboard" (a text).
+
+import RFB from "../novnc/core/rfb.js";
+
+const FIRST_DELAY = 1; // seconds; doubled up to:
+const LONGEST_DELAY = 15;
+
+export class Connection extends EventTarget {
+  #target; #options; #rfb = null; #timer = 0; #delay = FIRST_DELAY; #attempt = 0; #fit = true;
+
+  constructor(target, options) {
+    super();
+    this.#target = target;
+    this.#options = options;
+    window.addEventListener("online", () => { if (this.#timer) this.open(); });
+  }
+
+  get fit() { return this.#fit; }
+
+  set fit(fit) {
+    this.#fit = fit;
+    if (this.#rfb) this.#rfb.scaleViewport = fit;
+  }
+
+  open() {
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    const attempt = ++this.#attempt; // what an older attempt still says is not heard
+    this.#rfb?.disconnect();
+    this.#emit({ state: "connecting" });
+    const address = new URL("/rfb", location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    const rfb = this.#rfb = new RFB(this.#target, address.href, { shared: true });
+    Object.assign(rfb, this.#options, { background: "transparent", scaleViewport: this.#fit });
+    const hear = (name, handler) => rfb.addEventListener(name, (event) => { if (attempt === this.#attempt) handler(event); });
+    hear("connect", () => {
+      this.#delay = FIRST_DELAY;
+      this.#emit({ state: "connected" });
+    });
+    hear("disconnect", () => this.#lost());
+    hear("clipboard", (event) => this.dispatchEvent(new CustomEvent("clipboard", { detail: event.detail.text })));
+  }
+
+  focus() { this.#rfb?.focus({ preventScroll: true }); }
+  sendCtrlAltDel() { this.#rfb?.sendCtrlAltDel(); }
+  paste(text) { this.#rfb?.clipboardPasteFrom(text); }
+
+  async #lost() {
+    const attempt = this.#attempt;
+    this.#rfb = null;
+    const known = await this.#signedIn();
+    if (attempt !== this.#attempt) return;
+    if (known === false) {
+      this.#emit({ state: "expired" });
+      return;
+    }
+    let seconds = this.#delay;
+    this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
+    const detail = known === null ? "The desktop cannot be reached" : "The connection was lost";
+    const tick = () => {
+      if (seconds <= 0) this.open();
+      else this.#emit({ state: "waiting", detail, seconds });
+      seconds -= 1;
+    };
+    this.#timer = setInterval(tick, 1000);
+    tick();
+  }
+
+  // true or false as the gateway says; null when it does not answer.
+  async #signedIn() {
+    try {
+      const answer = await fetch("/session", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      return answer.status !== 403;
+    } catch {
+      return null;
+    }
+  }
+
+  #emit(detail) { this.dispatchEvent(new CustomEvent("state", { detail })); }
+}

@@ -19,7 +19,9 @@ class Settings(Model):
     """What may stand in `~/.config/modulux/config.yaml`; each key also as `MODULUX_…` in the environment."""
 
     engine: Literal["podman", "docker"] | None = Field(default=None, description="the one that is there, Podman first")
-    modules: list[Path] = Field(default_factory=list, description="folders of your own modules, searched before the shipped ones")
+    modules: list[Path] = Field(
+        default_factory=list, description="folders of your own modules, searched before the shipped ones"
+    )
     mirror: str | None = Field(default=None, pattern="^(https?|file|copy):/", description="a mirror of the Debian archive")
     apt_proxy: str | None = Field(default=None, pattern="^http://", description="a proxy that keeps packages between builds")
 

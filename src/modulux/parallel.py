@@ -5,7 +5,6 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-
 from typing import TypeVar
 
 from modulux import run
@@ -17,7 +16,8 @@ T = TypeVar("T")
 def along(graph: Mapping[K, set[K]], work: Callable[[K], T], *, workers: int = 8) -> dict[K, T]:
     """Call `work` for every key, each after those it depends on; the results by key.
 
-    The first exception stops new work; it is raised once what was under way has ended. An interrupt ends the processes under way.
+    The first exception stops new work; it is raised once what was under way has ended. An interrupt also ends
+    the processes under way.
     """
     sorter = graphlib.TopologicalSorter(graph)
     sorter.prepare()

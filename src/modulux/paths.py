@@ -24,6 +24,7 @@ def _xdg(variable: str, fallback: str) -> Path:
 
 
 def config_file() -> Path:
+    """The user's settings."""
     return Path(os.environ.get("MODULUX_CONFIG") or _xdg("XDG_CONFIG_HOME", ".config") / "config.yaml")
 
 
@@ -44,7 +45,9 @@ def lock(name: str, *, wait: bool = True) -> Iterator[int]:
         folder.mkdir(parents=True, exist_ok=True)
         fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise HostError(f"{folder / name}: {error.strerror}", hint="Modulux keeps its locks there; XDG_CACHE_HOME moves it") from None
+        raise HostError(
+            f"{folder / name}: {error.strerror}", hint="Modulux keeps its locks there; XDG_CACHE_HOME moves it"
+        ) from None
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -94,7 +94,9 @@ def run(
 
 
 @contextlib.contextmanager
-def lines(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+def lines(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
     """Run `argv` and give its stdout and stderr, interleaved, line by line as they come; it is ended with the context.
 
     Yields:
@@ -132,7 +134,7 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def end_all() -> None:
-    """SIGTERM to every process that `run` waits for now, in whichever thread: for an interrupt, which only the main one gets."""
+    """SIGTERM to every process that `run` waits for, in whichever thread: for an interrupt, which only the main one gets."""
     for process in list(_live):
         with contextlib.suppress(OSError):
             process.terminate()

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from modulux.cli.common import Common, Yes, find_desktop, host_facts, read_desktop
+from modulux.cli.host import prepare_host
 from modulux.images.build import build as build_images
 from modulux.model.plan import Image
 from modulux.resolve.plan import resolve
@@ -26,8 +27,6 @@ def build(
     modules
         `role/name` of each
     """
-    from modulux.cli.up import prepare_host
-
     common = common or Common()
     ids = list(common.catalog.ids) if all_of_them else list(modules)
     images = images_of(common, ids)

@@ -14,10 +14,12 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
+from modulux.cli.render import renderer
 from modulux.config import Loaded, load_settings
 from modulux.engine.choose import choose, engine_name
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import CancelledError, FileError
+from modulux.host.limits import engine_workarounds
 from modulux.images.build import Sources
 from modulux.model.desktop import Desktop
 from modulux.paths import shipped
@@ -39,7 +41,9 @@ class Common:
     """Flags of every verb."""
 
     engine: Annotated[str | None, Parameter(help="podman or docker (MODULUX_ENGINE)")] = None
-    modules: Annotated[list[Path], Parameter(help="a folder of your own modules (MODULUX_MODULES)")] = field(default_factory=list)
+    modules: Annotated[list[Path], Parameter(help="a folder of your own modules (MODULUX_MODULES)")] = field(
+        default_factory=list
+    )
     json: Annotated[bool, Parameter(help="the result as JSON on stdout")] = False
     verbose: Annotated[bool, Parameter(alias="-v", help="show the output of long steps")] = False
     debug: Annotated[bool, Parameter(help="show every command and, on errors, the traceback")] = False
@@ -51,8 +55,6 @@ class Common:
     @cached_property
     def driver(self) -> CommandLineEngine:
         """The engine, told what this host does not allow."""
-        from modulux.host.limits import engine_workarounds
-
         name = engine_name(self.loaded.settings.engine)
         found = engine_workarounds(name)
         return choose(name, runtime=found.runtime, ulimits=found.ulimits)
@@ -67,12 +69,10 @@ class Common:
 
     @cached_property
     def report(self) -> Report:
-        from modulux.cli.render import renderer
-
         return renderer(verbose=self.verbose)
 
     def result(self, data: Any, show: Callable[[Console], None]) -> None:
-        """The verb's result: `data` as JSON with --json, else what `show` prints."""
+        """Give the verb's result: `data` as JSON with --json, else what `show` prints."""
         if self.json:
             sys.stdout.write(jsonlib.dumps(data, indent=2, default=str) + "\n")
         else:
@@ -93,11 +93,14 @@ def find_desktop(word: str) -> Path:
         if ready_made.is_file():
             return ready_made
         names = sorted(p.stem for p in shipped("desktops").glob("*.yaml"))
-        raise FileError(f"no desktop `{word}`", hint=close_to(word, names) or f"ready-made are: {', '.join(names)}; or give a file")
+        raise FileError(
+            f"no desktop `{word}`", hint=close_to(word, names) or f"ready-made are: {', '.join(names)}; or give a file"
+        )
     raise FileError("no such file", file=word)
 
 
 def read_desktop(path: Path) -> Desktop:
+    """The desktop that the file describes."""
     return load(path, Desktop)
 
 

@@ -19,7 +19,9 @@ def completion(shell: Literal["bash", "zsh", "fish"] = "bash", *, common: Common
     from modulux.cli.main import command_line
 
     script = command_line().generate_completion(shell=shell)
-    if common is not None and common.json:
-        common.result({"shell": shell, "script": script}, lambda console: None)
-    else:
-        sys.stdout.write(script)
+    (common or Common()).result({"shell": shell, "script": script}, lambda _: print_raw(script))
+
+
+def print_raw(text: str) -> None:
+    """To stdout as it is, without colours or wrapping."""
+    sys.stdout.write(text)

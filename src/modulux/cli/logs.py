@@ -50,4 +50,4 @@ def logs(
         for m in chosen:
             show(m.name)
     if common.json:
-        common.result(rows, lambda console: None)
+        common.result(rows, lambda _: None)

@@ -1,4 +1,4 @@
-"""The edge: the verbs, and the one handler for errors. Verbs are imported only when they are called, so that each starts fast."""
+"""The edge: the verbs, and the one handler for errors."""
 
 from __future__ import annotations
 
@@ -64,8 +64,12 @@ def command_line() -> App:
         for verb, line in verbs.items():
             if verb == "module":
                 module = App(name="module", help=line, group=group)
-                module.command("modulux.cli.module_new:new", name="new", help="Write a new module that builds and passes its own test.")
-                module.command("modulux.cli.module_check:check", name="check", help="Judge a module: contract, build, start, tests.")
+                module.command(
+                    "modulux.cli.module_new:new", name="new", help="Write a new module that builds and passes its own test."
+                )
+                module.command(
+                    "modulux.cli.module_check:check", name="check", help="Judge a module: contract, build, start, tests."
+                )
                 app.command(module)
             else:
                 file = verb.replace("-", "_")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import webbrowser
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from modulux.cli.common import Common
+from modulux.cli.ways import show_ways
 from modulux.desktop.link import ways
 from modulux.desktop.state import existing
 
@@ -25,12 +27,8 @@ def open_way(
     name
         the desktop's name
     """
-    from modulux.cli.up import show_ways
-
     common = common or Common()
     into = ways(common.driver, existing(common.driver, name), common.catalog.interfaces)
     if browse and into.browser:
-        import webbrowser
-
         webbrowser.open(into.browser)
     common.result(dataclasses.asdict(into), lambda console: show_ways(console, name, into))

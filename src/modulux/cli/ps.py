@@ -55,7 +55,7 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
         table.add_column(heading, no_wrap=True)
     for row in rows:
         status = row["phase"] if row["status"] == "running" else row["status"]
-        again = f", started again {row['restarts']}× (last exit {row['last_exit']})" if row["restarts"] else ""
+        again = f", started again {row['restarts']} times (last exit {row['last_exit']})" if row["restarts"] else ""
         age = since(row["started"]) if row["started"] else "-"
         table.add_row(row["desktop"], row["module"], f"{status}{again}", age, row["container"])
     console.print(table)

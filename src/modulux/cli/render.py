@@ -16,7 +16,7 @@ BRIEF = 0.5
 def renderer(*, verbose: bool) -> Report:
     """The one that fits where stderr goes."""
     console = Console(stderr=True, highlight=False)
-    return _Terminal(console, verbose) if console.is_terminal and not verbose else _Plain(console, verbose)
+    return _Terminal(console) if console.is_terminal and not verbose else _Plain(console, verbose)
 
 
 class _Plain:
@@ -48,10 +48,15 @@ class _Plain:
 class _Terminal:
     """A bar for the whole, and a line for each step under way; what is done leaves a tick behind."""
 
-    def __init__(self, console: Console, verbose: bool) -> None:
+    def __init__(self, console: Console) -> None:
         self.console = console
         self.progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), TimeElapsedColumn(), console=console, transient=True
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
         )
         self.tasks: dict[str, TaskID] = {}
         self.total: TaskID | None = None

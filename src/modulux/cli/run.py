@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modulux.cli.common import Common, Yes, host_facts
+from modulux.cli.host import prepare_host
 from modulux.desktop.add import add, plan_with
 from modulux.images.build import build
 
@@ -17,8 +18,6 @@ def run_app(name: str, app: str, *, yes: Yes = False, common: Common | None = No
     app
         the app module's name, as `modulux modules app` shows it
     """
-    from modulux.cli.up import prepare_host
-
     common = common or Common()
     plan, container = plan_with(common.driver, name, app, common.catalog, host_facts())
     prepare_host(common, yes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.console import Console
 from rich.table import Table
 
 from modulux.cli.common import Common
@@ -23,13 +24,18 @@ def show_config(*, common: Common | None = None) -> None:
         table.add_column(heading)
     for row in rows:
         value = row["value"]
-        table.add_row(str(row["key"]), ", ".join(value) if isinstance(value, list) else str(value or "-"), row["from"], row["meaning"])
-    data = {"settings": rows, "file": str(config_file()), "cache": str(cache()), "modules": [str(r) for r in loaded.module_roots]}
+        table.add_row(
+            str(row["key"]), ", ".join(value) if isinstance(value, list) else str(value or "-"), row["from"], row["meaning"]
+        )
+    data = {
+        "settings": rows,
+        "file": str(config_file()),
+        "cache": str(cache()),
+        "modules": [str(r) for r in loaded.module_roots],
+    }
 
-    def show(console: object) -> None:
-        from modulux.cli.common import stdout
-
-        stdout.print(table)
-        stdout.print(f"\nfile   {data['file']}\ncache  {data['cache']}", markup=False)
+    def show(console: Console) -> None:
+        console.print(table)
+        console.print(f"\nfile   {data['file']}\ncache  {data['cache']}", markup=False)
 
     common.result(data, show)

@@ -1,0 +1,1 @@
+"""Desktops that run: up, down, looking at them, getting in."""

@@ -55,19 +55,17 @@ def add(engine: Engine, plan: Plan, container: Container, report: Report) -> boo
             return False
         if there is not None:
             engine.remove("container", [container.name])
-        needed = {n for n in container.networks} - set(found.networks)
+        needed = set(container.networks) - set(found.networks)
         volumes = {m.source for m in container.mounts} - set(found.volumes)
         commands = [engine.network_argv(n) for n in plan.networks if n.name in needed]
         commands += [engine.volume_argv(v) for v in plan.volumes if v.name in volumes]
-        each([tuple(c) for c in commands], lambda argv: engine.do(argv))
+        each([tuple(c) for c in commands], engine.do)
         with step(report, "start", f"starting {container.short}"):
             try:
                 engine.do(engine.run_argv(replace(container, labels={**container.labels, ADDED: "run"})))
                 wait_ready(engine, container)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  an interrupt too
                 told = explained(error, engine)
                 engine.remove("container", [container.name])
                 raise told from None
         return True
-
-

@@ -36,7 +36,8 @@ def change(plan: Plan, found: Found) -> Change:
     taken = set(found.foreign) & (set(wanted) | {v.name for v in plan.volumes} | {n.name for n in plan.networks})
     if taken:
         raise NameTakenError(
-            f"the name {sorted(taken)[0]} is taken by something that is not Modulux's", hint="give the desktop another `name:`, or rename that"
+            f"the name {min(taken)} is taken by something that is not Modulux's",
+            hint="give the desktop another `name:`, or rename that",
         )
     stale = {
         name

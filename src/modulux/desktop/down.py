@@ -54,4 +54,3 @@ def remove(engine: Engine, found: Found, report: Report, *, volumes: bool, spare
         engine.remove("network", networks)
         engine.remove("volume", gone)
     return Removed(tuple(containers), tuple(gone), tuple(networks))
-

@@ -40,7 +40,9 @@ def ways(engine: Engine, found: Found, interfaces: dict[str, Interface]) -> Ways
     """
     module = found.able("link") or found.able("vnc-password")
     if module is None:
-        raise NotFoundError(f"`{found.desktop}` has no gateway that runs", hint=f"modulux up, or modulux logs {found.desktop} web")
+        raise NotFoundError(
+            f"`{found.desktop}` has no gateway that runs", hint=f"modulux up, or modulux logs {found.desktop} web"
+        )
     web, vnc = (_address(module, interfaces.get(name)) for name in ("web", "vnc"))
     browser = f"http://{web}{act(engine, module, 'link')}" if web and "link" in module.actions else None
     password = act(engine, module, "vnc-password") if vnc and "vnc-password" in module.actions else None

@@ -1,4 +1,4 @@
-"""Ready means usable: every module's own conditions hold, and the picture that comes through the viewer shows the desktop drawn."""
+"""Ready means usable: every module's conditions hold, and the picture that comes through the viewer is the desktop drawn."""
 
 from __future__ import annotations
 

@@ -77,10 +77,12 @@ class Found:
             NotFoundError: the desktop has none such.
         """
         for module in self.modules.values():
-            if module.short == short or module.id == short:
+            if short in {module.short, module.id}:
                 return module
         shorts = [m.short for m in self.modules.values()]
-        raise NotFoundError(f"`{self.desktop}` has no module `{short}`", hint=close_to(short, shorts) or f"it has: {', '.join(sorted(shorts))}")
+        raise NotFoundError(
+            f"`{self.desktop}` has no module `{short}`", hint=close_to(short, shorts) or f"it has: {', '.join(sorted(shorts))}"
+        )
 
     def having(self, interface: str) -> Module | None:
         """The first running module that provides `interface` by a socket."""
@@ -122,7 +124,8 @@ def existing(engine: Engine, desktop: str) -> Found:
     if not found.modules:
         names = sorted(desktops(engine))
         raise NotFoundError(
-            f"no desktop `{desktop}` is running", hint=close_to(desktop, names) or (f"running: {', '.join(names)}" if names else "modulux up")
+            f"no desktop `{desktop}` is running",
+            hint=close_to(desktop, names) or (f"running: {', '.join(names)}" if names else "modulux up"),
         )
     return found
 

@@ -45,13 +45,15 @@ def up(engine: Engine, plan: Plan, report: Report, *, keep: bool = False) -> Cam
         todo = change(plan, before)
         try:
             _apply(engine, plan, todo, report)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  an interrupt too: nothing half-made stays
             told = explained(error, engine)  # before the undo: the log goes with the container
             if not keep:
                 with contextlib.suppress(ModuluxError):
                     _undo(engine, plan, before, report)
             raise told from None
-        return Came(tuple(c.name for c in todo.start), tuple(n for wave in todo.remove for n in wave), look(engine, plan.desktop))
+        return Came(
+            tuple(c.name for c in todo.start), tuple(n for wave in todo.remove for n in wave), look(engine, plan.desktop)
+        )
 
 
 def _apply(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:
@@ -72,7 +74,7 @@ def _apply(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:
 def _make(engine: Engine, todo: Change) -> None:
     """Volumes and networks, in parallel."""
     commands = [engine.volume_argv(v) for v in todo.volumes] + [engine.network_argv(n) for n in todo.networks]
-    each([tuple(c) for c in commands], lambda argv: engine.do(argv))
+    each([tuple(c) for c in commands], engine.do)
 
 
 def _wait(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:
@@ -119,7 +121,9 @@ def explained(error: BaseException, engine: Engine) -> BaseException:
     if not isinstance(error, ModuleNotReadyError):
         return error
     tail = log_tail(engine, error.container)
-    return NotReadyError(error.message, hint=f"the end of its log:\n{tail}" if tail else "it has printed nothing; `--keep` leaves it to look at")
+    return NotReadyError(
+        error.message, hint=f"the end of its log:\n{tail}" if tail else "it has printed nothing; `--keep` leaves it to look at"
+    )
 
 
 def log_tail(engine: Engine, container: str, lines: int = LOG_LINES) -> str:

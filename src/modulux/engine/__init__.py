@@ -1,0 +1,1 @@
+"""The engines: a small protocol, and Podman and Docker behind it."""

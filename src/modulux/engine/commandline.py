@@ -29,7 +29,9 @@ class CommandLineEngine:
     name = ""
     log_options: tuple[str, ...] = ()
 
-    def __init__(self, *, program: str | None = None, runtime: str | None = None, ulimits: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, *, program: str | None = None, runtime: str | None = None, ulimits: Mapping[str, int] | None = None
+    ) -> None:
         self.program = program or self.name
         self.runtime = runtime
         self.ulimits = dict(ulimits or {})
@@ -88,7 +90,9 @@ class CommandLineEngine:
         return [self._as_named(item) for item in self._inspect(kind, names)] if names else []
 
     def _inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        done = run.run(self.argv(kind, "inspect", *names))  # what vanished meanwhile fails the command, not the rest of its output
+        done = run.run(
+            self.argv(kind, "inspect", *names)
+        )  # what vanished meanwhile fails the command, not the rest of its output
         try:
             items = json.loads(done.stdout or "[]")
         except ValueError:
@@ -114,7 +118,16 @@ class CommandLineEngine:
         words += [w for capability in c.capabilities for w in ("--cap-add", capability)]
         words += [w for device in c.devices for w in ("--device", device)]
         words += ["--security-opt", f"seccomp={c.seccomp}"] if c.seccomp else []
-        words += ["--memory", str(c.memory), "--memory-swap", str(c.memory), "--cpus", f"{c.cpus:g}", "--pids-limit", str(c.pids)]
+        words += [
+            "--memory",
+            str(c.memory),
+            "--memory-swap",
+            str(c.memory),
+            "--cpus",
+            f"{c.cpus:g}",
+            "--pids-limit",
+            str(c.pids),
+        ]
         words += self._ulimits()
         words += [w for path, size in TMPFS.items() for w in ("--tmpfs", f"{path}:rw,nosuid,nodev,mode=1777,size={size}")]
         words += ["--ipc", c.ipc if c.ipc in ("private", "shareable") else f"container:{c.ipc}"]
@@ -123,7 +136,7 @@ class CommandLineEngine:
         words += [w for p in c.publish for w in ("--publish", f"{_address(p.address)}:{p.host_port or ''}:{p.port}")]
         words += [w for m in c.mounts for w in ("--volume", f"{m.source}:{m.target}{':ro' if m.read_only else ''}")]
         words += [w for k, v in c.env.items() for w in ("--env", f"{k}={v}")]
-        words += _labels(c.labels) + ["--restart", "on-failure:10", "--stop-timeout", "5", *self.log_options]
+        words += [*_labels(c.labels), "--restart", "on-failure:10", "--stop-timeout", "5", *self.log_options]
         return self.argv(*self.runtime_words(), *words, c.image, *c.command)
 
     run_options: tuple[str, ...] = ()
@@ -139,13 +152,24 @@ class CommandLineEngine:
         return self.argv("exec", *flags, container, *command)
 
     def logs_argv(self, container: str, *, follow: bool = False, tail: int | None = None) -> list[str]:
-        return self.argv("logs", *(["--follow"] if follow else []), *(["--tail", str(tail)] if tail is not None else []), container)
+        return self.argv(
+            "logs", *(["--follow"] if follow else []), *(["--tail", str(tail)] if tail is not None else []), container
+        )
 
     def build_argv(self, context: Path, reference: str, arguments: Mapping[str, str]) -> list[str]:
         words = [w for k, v in arguments.items() for w in ("--build-arg", f"{k}={v}")] + self._ulimits()
         owner = ["--label", f"{OWNER}=modulux"]
         return self.argv(
-            *self.runtime_words(), "build", *self.build_options, "--network", "host", *owner, *words, "--tag", reference, str(context)
+            *self.runtime_words(),
+            "build",
+            *self.build_options,
+            "--network",
+            "host",
+            *owner,
+            *words,
+            "--tag",
+            reference,
+            str(context),
         )
 
     build_options: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from modulux.report import Line, Report
 
 
 def bootstrap_argv(bootstrap: Bootstrap, context: Path, *, mirror: str | None, proxy: str | None) -> list[str]:
-    """The command that makes `root.tar` in the build context, obeying the excludes that the base's own rootfs/ sets for dpkg."""
+    """The command that makes `root.tar` in the build context, with the excludes that the base's rootfs/ sets for dpkg."""
     options = ["--variant=minbase", "--mode=root" if os.geteuid() == 0 else "--mode=unshare", "--format=tar"]
     if bootstrap.packages:
         options.append(f"--include={','.join(bootstrap.packages)}")

@@ -47,7 +47,7 @@ def missing(images: Sequence[Image], engine: Engine) -> list[Image]:
 def build(images: Sequence[Image], catalog: Catalog, engine: Engine, sources: Sources, report: Report) -> list[Image]:
     """Build what is missing of `images`, bases first, two at a time; what was built.
 
-    An interrupted build leaves nothing: the engine keeps no layers of it, and the temporary folders of dead builds go with the next.
+    An interrupted build leaves nothing: the engine keeps no layers of it, and its temporary folders go with the next build.
 
     Raises:
         BuildError: an image could not be built; the hint holds the last lines of its log.
@@ -105,12 +105,16 @@ def _build_one(image: Image, catalog: Catalog, engine: Engine, sources: Sources,
         context = Path(name)
         context.chmod(0o755)
         for folder in reversed(catalog.folders(image.module)):
-            shutil.copytree(folder, context, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc", "__pycache__", "*~"))
+            shutil.copytree(
+                folder, context, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc", "__pycache__", "*~")
+            )
         if not (context / "Containerfile").is_file():
             raise BuildError(f"{found.folder}: has no Containerfile", hint="docs/contract.md says what belongs into a module")
         (context / "rootfs").mkdir(exist_ok=True)
         if found.contract.bootstrap:
-            bootstrap(found.contract.bootstrap, context, mirror=sources.mirror, proxy=sources.proxy, report=report, key=image.module)
+            bootstrap(
+                found.contract.bootstrap, context, mirror=sources.mirror, proxy=sources.proxy, report=report, key=image.module
+            )
         _engine_build(image, context, engine, sources, report)
 
 
@@ -132,5 +136,3 @@ def _engine_build(image: Image, context: Path, engine: Engine, sources: Sources,
                 hint="make room, or move the engine's data to a larger disk; then run the same command again",
             )
         raise BuildError(f"{image.module}: {engine.name} build failed with {status}", hint="\n".join(said[-12:]))
-
-

@@ -1,0 +1,1 @@
+"""What Modulux knows: modules, interfaces, desktops and plans, as data."""

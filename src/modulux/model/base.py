@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 def kebab(name: str) -> str:
+    """The key as it stands in YAML."""
     return name.replace("_", "-")
 
 

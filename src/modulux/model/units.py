@@ -16,7 +16,8 @@ def parse_size(value: object) -> int:
     match = _SIZE.fullmatch(str(value).strip())
     if not match or isinstance(value, bool):
         raise ValueError("a size such as 512m or 2g")
-    return int(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ")
+    power = " kmgt".index(match[2].lower() or " ")
+    return int(match[1]) * int(1024**power)
 
 
 def parse_seconds(value: object) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modulux.errors import FileError, ResolveError
 from modulux.model.interface import Interface
-from modulux.model.module import Module, Role
+from modulux.model.module import Module
 from modulux.resolve.files import close_to, load
 
 REPOSITORY = "localhost/modulux"
@@ -61,7 +61,9 @@ class Catalog:
             if folder is None:
                 role, _, name = id.partition("/")
                 others = [i.partition("/")[2] for i in self.ids if i.startswith(role + "/")]
-                hint = close_to(name, others) or (f"there are: {', '.join(others)}" if others else f"no module has the role {role} yet")
+                hint = close_to(name, others) or (
+                    f"there are: {', '.join(others)}" if others else f"no module has the role {role} yet"
+                )
                 raise ResolveError(f"unknown module `{id}`", hint=hint)
             self._found[id] = Found(id, folder, self._contract(folder, id))
         return self._found[id]
@@ -70,7 +72,8 @@ class Catalog:
         contract = load(folder / "module.yaml", Module)
         if contract.role != id.partition("/")[0]:
             raise FileError(
-                f"says `role: {contract.role}`, but lies in the folder {id.partition('/')[0]}/", file=str(folder / "module.yaml")
+                f"says `role: {contract.role}`, but lies in the folder {id.partition('/')[0]}/",
+                file=str(folder / "module.yaml"),
             )
         if contract.seccomp and not (folder / contract.seccomp).is_file():
             raise FileError(f"there is no {contract.seccomp} beside it", file=str(folder / "module.yaml"))
@@ -96,7 +99,9 @@ class Catalog:
         next_id: str | None = id
         while next_id is not None:
             if any(f.id == next_id for f in chain):
-                raise ResolveError(f"`{id}` is built on itself: {' → '.join([f.id for f in chain] + [next_id])}", file=chain[0].file)
+                raise ResolveError(
+                    f"`{id}` is built on itself: {' → '.join([f.id for f in chain] + [next_id])}", file=chain[0].file
+                )
             chain.append(self.module(next_id))
             next_id = chain[-1].contract.base
         return chain[::-1]
@@ -132,7 +137,7 @@ def _files(folder: Path) -> Iterator[tuple[str, str, bytes]]:
     """Every file below `folder` in a fixed order: its relative name, its kind (`x`: executable, `l`: link), its content."""
     for directory, subdirectories, names in os.walk(folder):
         subdirectories.sort()
-        links = [d for d in subdirectories if os.path.islink(os.path.join(directory, d))]
+        links = [d for d in subdirectories if Path(directory, d).is_symlink()]
         for name in sorted(names + links):
             path = Path(directory, name)
             relative = str(path.relative_to(folder))
@@ -150,15 +155,13 @@ def _link_inside(path: Path, folder: Path) -> str:
     Raises:
         FileError: it leads out of the module's folder.
     """
-    target = os.readlink(path)
+    target = str(path.readlink())
     rootfs = folder / "rootfs"
     if target.startswith("/") and path.is_relative_to(rootfs):
         return target
     resolved = Path(os.path.normpath(path.parent / target))
     if not resolved.is_relative_to(folder):
-        raise FileError(f"a symbolic link that leads out of the module's folder, to {target}", file=str(path), hint="copy the file instead")
+        raise FileError(
+            f"a symbolic link that leads out of the module's folder, to {target}", file=str(path), hint="copy the file instead"
+        )
     return target
-
-
-def role_of(id: str) -> Role:
-    return Role(id.partition("/")[0])

@@ -32,7 +32,12 @@ def uses(desktop: Desktop) -> list[tuple[Role, Use]]:
     """Every module that the desktop names, with its role, providers of the common things first."""
     single = [(Role.DISPLAY, desktop.display)]
     optional = [(Role.AUDIO, desktop.audio), (Role.INPUT_METHOD, desktop.input_method), (Role.GATEWAY, desktop.gateway)]
-    many = [(Role.SERVICE, desktop.services), (Role.SESSION, desktop.sessions), (Role.VIEWER, desktop.viewer), (Role.APP, desktop.apps)]
+    many = [
+        (Role.SERVICE, desktop.services),
+        (Role.SESSION, desktop.sessions),
+        (Role.VIEWER, desktop.viewer),
+        (Role.APP, desktop.apps),
+    ]
     return (
         single
         + [(role, use) for role, all_of_it in many for use in all_of_it]
@@ -73,7 +78,9 @@ def _place(role: Role, use: Use, catalog: Catalog, file: str | None) -> Placed:
         if name not in declared:
             known = ", ".join(declared) or "none"
             raise ResolveError(
-                f"`{use.module}` has no parameter `{name}`", file=file, hint=close_to(name, declared) or f"its parameters: {known}"
+                f"`{use.module}` has no parameter `{name}`",
+                file=file,
+                hint=close_to(name, declared) or f"its parameters: {known}",
             )
         try:
             declared[name].check(value)
@@ -96,7 +103,11 @@ def _link(placed: list[Placed], catalog: Catalog, file: str | None) -> None:
             providers.setdefault(name, []).append(module)
     for name, those in providers.items():
         if len(those) > 1 and not catalog.interfaces[name].many:
-            raise ResolveError(f"`{name}` is provided twice: by {' and '.join(p.found.id for p in those)}", file=file, hint="take one of them out")
+            raise ResolveError(
+                f"`{name}` is provided twice: by {' and '.join(p.found.id for p in those)}",
+                file=file,
+                hint="take one of them out",
+            )
     for module in placed:
         contract = module.found.contract
         for name in [*contract.requires, *contract.uses]:
@@ -104,7 +115,9 @@ def _link(placed: list[Placed], catalog: Catalog, file: str | None) -> None:
             if others:
                 module.links[name] = others[0]
             elif name in contract.requires:
-                raise ResolveError(f"`{module.short}` requires `{name}`, which nothing here provides", file=file, hint=_who(name, catalog))
+                raise ResolveError(
+                    f"`{module.short}` requires `{name}`, which nothing here provides", file=file, hint=_who(name, catalog)
+                )
 
 
 def _who(name: str, catalog: Catalog) -> str | None:

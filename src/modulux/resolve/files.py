@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from modulux.errors import FileError
@@ -84,10 +85,10 @@ def line_of(path: Path, *keys: str | int) -> int | None:
     line: int | None = None
     for key in keys:
         try:
-            if isinstance(node, dict) and key in node:
+            if isinstance(node, CommentedMap) and key in node:
                 line = node.lc.key(key)[0] + 1
                 node = node[key]
-            elif isinstance(node, list) and isinstance(key, int) and key < len(node):
+            elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
                 line = node.lc.item(key)[0] + 1
                 node = node[key]
         except (AttributeError, KeyError, IndexError, TypeError):
@@ -104,7 +105,7 @@ def close_to(word: str, words: object) -> str | None:
 
 def _explained(error: ValidationError, path: Path, model: type[BaseModel]) -> FileError:
     first = error.errors()[0]
-    keys = [part for part in first["loc"]]
+    keys = list(first["loc"])
     where = ".".join(str(k) for k in keys)
     hint: str | None = None
     match first["type"]:
@@ -115,7 +116,11 @@ def _explained(error: ValidationError, path: Path, model: type[BaseModel]) -> Fi
         case "missing":
             message = f"the key `{where}` is missing"
         case "value_error":
-            message = f"`{where}`: {first['msg'].removeprefix('Value error, ')}" if where else first["msg"].removeprefix("Value error, ")
+            message = (
+                f"`{where}`: {first['msg'].removeprefix('Value error, ')}"
+                if where
+                else first["msg"].removeprefix("Value error, ")
+            )
         case "string_pattern_mismatch":
             message = f"`{where}`: {first['input']!r} will not do"
             hint = f"it must match {first['ctx']['pattern']}"

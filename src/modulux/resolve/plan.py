@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +118,10 @@ class _Resolver:
         ipc = next((o for n, i, o in self._meetings(module) if i.ipc), None)
         joined = None if ipc is None or ipc is module else container_name(self.desktop.name, ipc.short)
         words = self._words(module)
-        values = lambda text: fill(text, words, found.file)  # noqa: E731
+
+        def values(text: str) -> str:
+            return fill(text, words, found.file)
+
         return p.Container(
             name=name,
             short=module.short,
@@ -145,9 +149,8 @@ class _Resolver:
             ),
         )
 
-    def _described(self, module: Placed, values: object) -> dict[str, str]:
+    def _described(self, module: Placed, values: Callable[[str], str]) -> dict[str, str]:
         """Labels by which a running module can be used without its files: its sockets and actions, the desktop's file."""
-        assert callable(values)
         contract = module.found.contract
         sockets = {n: s for n in contract.provides if (s := self.catalog.interfaces[n].socket)}
         actions = {n: [values(word) for word in command] for n, command in contract.actions.items()}
@@ -214,4 +217,3 @@ def _with_joined_shm(containers: list[p.Container]) -> list[p.Container]:
         owner = c.name if c.ipc in ("shareable", "private") else c.ipc
         needed[owner] = max(needed.get(owner, 0), c.shm)
     return [dataclasses.replace(c, shm=needed.get(c.name, c.shm)) for c in containers]
-

@@ -1,0 +1,18 @@
+"""Showing the ways into a desktop; `up` and `open` both do."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from modulux.desktop.link import Ways
+
+
+def show_ways(console: Console, name: str, into: Ways) -> None:
+    """The link and the VNC address, for a person."""
+    if into.browser:
+        console.print(f"  browser     {into.browser}", markup=False)
+    if into.vnc_address:
+        address, _, port = into.vnc_address.rpartition(":")
+        console.print(f"  VNC client  {address}::{port}   password {into.vnc_password}", markup=False)
+    if into.browser or into.vnc_address:
+        console.print(f"              [dim]each is good once, for ten minutes; fresh ones: modulux open {name}[/]")

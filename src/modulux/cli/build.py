@@ -9,7 +9,6 @@ from cyclopts import Parameter
 from modulux.cli.common import Common, Yes, find_desktop, host_facts, read_desktop
 from modulux.cli.host import prepare_host
 from modulux.images.build import build as build_images
-from modulux.model.plan import Image
 from modulux.resolve.plan import resolve
 
 
@@ -29,7 +28,7 @@ def build(
     """
     common = common or Common()
     ids = list(common.catalog.ids) if all_of_them else list(modules)
-    images = images_of(common, ids)
+    images = common.catalog.images(ids)
     if desktop or not ids:
         path = find_desktop(desktop or "xfce")
         images += [i for i in resolve(read_desktop(path), common.catalog, host_facts(), str(path)).images if i not in images]
@@ -38,14 +37,3 @@ def build(
     rows = [{"module": i.module, "image": i.reference, "built": i in built} for i in images]
     text = f"{len(built)} built, {len(images) - len(built)} were there."
     common.result(rows, lambda console: console.print(text))
-
-
-def images_of(common: Common, ids: list[str]) -> list[Image]:
-    """The images of these modules and of all they are built on."""
-    chains = [found for id in ids for found in common.catalog.chain(id)]
-    images = {f.id: Image(f.id, common.catalog.reference(f.id), _base(common, f.contract.base)) for f in chains}
-    return list(images.values())
-
-
-def _base(common: Common, base: str | None) -> str | None:
-    return common.catalog.reference(base) if base else None

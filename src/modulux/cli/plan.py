@@ -51,7 +51,6 @@ def _show(console: Console, plan: p.Plan) -> None:
         ports = "".join(f"\n{q.interface}: {q.address}:{q.host_port or 'any'}" for q in c.publish)
         after = ", ".join(n.removeprefix(prefix) for n in c.needs)
         table.add_row(c.module, after, networks + ports, c.ipc.removeprefix(prefix), mounts, limits, c.image.rpartition(":")[2])
-    console.print(
-        f"Desktop [bold]{plan.desktop}[/]: {counts}"
-    )
+    counts = f"{len(plan.containers)} containers, {len(plan.volumes)} volumes, {len(plan.networks)} networks"
+    console.print(f"Desktop [bold]{plan.desktop}[/]: {counts}")
     console.print(table)

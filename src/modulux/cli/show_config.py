@@ -24,9 +24,8 @@ def show_config(*, common: Common | None = None) -> None:
         table.add_column(heading)
     for row in rows:
         value = row["value"]
-        table.add_row(
-            str(row["key"]), ", ".join(value) if isinstance(value, list) else str(value or "-"), row["from"], row["meaning"]
-        )
+        text = ", ".join(value) if isinstance(value, list) else str(value or "-")
+        table.add_row(str(row["key"]), text, str(row["from"]), str(row["meaning"] or ""))
     data = {
         "settings": rows,
         "file": str(config_file()),

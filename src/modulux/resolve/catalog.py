@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from modulux.errors import FileError, ResolveError
 from modulux.model.interface import Interface
 from modulux.model.module import Module
+from modulux.model.plan import Image
 from modulux.resolve.files import close_to, load
 
 REPOSITORY = "localhost/modulux"
@@ -109,6 +110,15 @@ class Catalog:
     def reference(self, id: str) -> str:
         """The image's reference: its tag is the hash of the folder(s) and of the base's tag."""
         return f"{REPOSITORY}/{id}:{self.tag(id)}"
+
+    def images(self, ids: Iterable[str]) -> list[Image]:
+        """The images of these modules and of all that they are built on, each once, bases first."""
+        images: dict[str, Image] = {}
+        for id in ids:
+            for found in self.chain(id):
+                base = found.contract.base
+                images[found.id] = Image(found.id, self.reference(found.id), self.reference(base) if base else None)
+        return list(images.values())
 
     def tag(self, id: str) -> str:
         """Twelve hexadecimal digits: the hash of the module's folder and of what it is built on."""

@@ -58,7 +58,7 @@ class _Resolver:
         containers = _with_joined_shm(containers)
         return p.Plan(
             desktop=self.desktop.name,
-            images=self._images(placed),
+            images=tuple(self.catalog.images(m.found.id for m in placed)),
             volumes=tuple(self.volumes.values()),
             networks=tuple(self.networks.values()),
             containers=tuple(self._labelled(c) for c in containers),
@@ -66,15 +66,6 @@ class _Resolver:
 
     def _labels(self, **more: str) -> dict[str, str]:
         return {p.OWNER: "modulux", p.DESKTOP: self.desktop.name, p.SCHEMA: p.SCHEMA_VERSION, **more}
-
-    def _images(self, placed: list[Placed]) -> tuple[p.Image, ...]:
-        images: dict[str, p.Image] = {}
-        for module in placed:
-            for found in self.catalog.chain(module.found.id):
-                base = found.contract.base
-                reference = self.catalog.reference(found.id)
-                images[found.id] = p.Image(found.id, reference, self.catalog.reference(base) if base else None)
-        return tuple(images.values())
 
     def _volume(self, part: str, kept: bool) -> str:
         name = container_name(self.desktop.name, part)

@@ -1,0 +1,1 @@
+"""Making a module, and judging one."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from modulux.model.base import Model, kebab
+from modulux.model.base import Model, Written, kebab
 from modulux.model.module import Scalar
 from modulux.model.units import Name, Size
 
@@ -16,7 +16,7 @@ XDG_DIRECTORIES = ("Desktop", "Documents", "Downloads", "Music", "Pictures", "Pu
 """Directories of the home that the bases prepare, so that a new volume there gets the right owner."""
 
 
-class Use(Model):
+class Use(Written):
     """A module in a desktop: its name alone, or `{module: NAME, PARAMETER: VALUE, …}`."""
 
     model_config = ConfigDict(frozen=True, extra="allow", alias_generator=kebab, populate_by_name=True)
@@ -45,7 +45,7 @@ class Gateway(Use):
         return {"web": self.port, "vnc": self.vnc_port}.get(interface, 0)
 
 
-class Share(Model):
+class Share(Written):
     """A volume that every session and app of the desktop sees, or a folder of the host's."""
 
     path: str
@@ -61,7 +61,7 @@ class Share(Model):
         return re.sub("^~", "/home/user", self.path)
 
 
-class Screen(Model):
+class Screen(Written):
     """Width and height in pixels; written `1280x800`."""
 
     width: int = Field(ge=320, le=16384)
@@ -72,7 +72,7 @@ class Screen(Model):
     def _written(cls, value: Any) -> Any:
         if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,6})x(\d{1,6})", value.strip())):
             return {"width": int(match[1]), "height": int(match[2])}
-        if isinstance(value, str):
+        if not isinstance(value, dict | Screen):
             raise ValueError("a size such as 1280x800")
         return value
 

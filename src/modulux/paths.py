@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modulux.errors import HostError
@@ -34,11 +34,14 @@ def cache() -> Path:
 
 
 @contextlib.contextmanager
-def lock(name: str, *, wait: bool = True) -> Iterator[int]:
+def lock(name: str, waiting: Callable[[], None] | None = None) -> Iterator[int]:
     """Hold the lock `name`; the kernel lets go of it however this process ends. Gives its file descriptor.
 
+    Args:
+        waiting: called when another process holds it, before it is waited for.
+
     Raises:
-        HostError: another process holds it and `wait` is false, or it cannot be made.
+        HostError: it cannot be made.
     """
     folder = cache() / "locks"
     try:
@@ -50,9 +53,11 @@ def lock(name: str, *, wait: bool = True) -> Iterator[int]:
         ) from None
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise HostError(f"another modulux is at work on {name}", hint="wait for it to end") from None
+            if waiting:
+                waiting()
+            fcntl.flock(fd, fcntl.LOCK_EX)
         yield fd
     finally:
         os.close(fd)

@@ -54,7 +54,7 @@ def build(images: Sequence[Image], catalog: Catalog, engine: Engine, sources: So
     """
     if not missing(images, engine):
         return []
-    with lock("build") as fd, _held(fd):
+    with lock("build", lambda: report(Note("another modulux is building; waiting for it"))) as fd, _held(fd):
         _sweep(report)
         engine.tidy_builds()
         todo = missing(images, engine)  # another build may have made some meanwhile

@@ -1,0 +1,55 @@
+"""`modulux bench`: what a user waits for, beside what they would use instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from modulux.bench.figures import Results, table
+from modulux.bench.measure import FIGURES, Options, measure
+from modulux.bench.plot import svg
+from modulux.cli.common import Common, Yes
+from modulux.cli.host import prepare_host
+from modulux.report import Note
+
+
+def bench(
+    *figures: str,
+    rounds: Annotated[int, Parameter(help="starts of each desktop")] = 5,
+    keys: Annotated[int, Parameter(help="keys pressed each way")] = 200,
+    desktops: Annotated[int, Parameter(help="desktops side by side")] = 20,
+    picture: Annotated[Path | None, Parameter(name="--plot", help="an SVG file to draw the figures into")] = None,
+    yes: Yes = False,
+    common: Common | None = None,
+) -> None:
+    """Measure Modulux beside one fat container that holds the same packages, in one run, alternating.
+
+    Parameters
+    ----------
+    figures
+        some of: start, key, memory, size, many; all of them without
+    """
+    common = common or Common()
+    prepare_host(common, yes)
+    options = Options(rounds, keys, desktops, figures or FIGURES)
+    results = measure(common.driver, options, lambda line: common.report(Note(line)))
+    if picture:
+        picture.write_text(svg(results))
+    common.result(results.to_json(), lambda console: _show(console, results))
+
+
+def _show(console: Console, results: Results) -> None:
+    for figure in results.figures:
+        grid = Table(box=None, pad_edge=False, title=f"[bold]{figure.title}[/]", title_justify="left", show_header=False)
+        for row in table(figure):
+            grid.add_row(*row)
+        console.print(grid)
+        for goal in figure.goals:
+            console.print(f"{'[green]reached[/]' if goal.met else '[red]missed[/] '}  {goal}")
+        for note in figure.notes:
+            console.print(f"  {note}", markup=False)
+        console.print()

@@ -1,0 +1,97 @@
+"""Real engines: each test here runs on Podman and on Docker, with images that are built once and carried from one to the other."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import Cli
+from tests.support.dockerd import dockerd
+
+ENGINES = ["podman", "docker"]
+DESKTOPS = ["xfce", "openbox", "mixed"]
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def cli(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
+    """The command line on an engine that works and has the images of the ready-made desktops."""
+    podman = Cli("podman")
+    for desktop in DESKTOPS:
+        podman.run("build", "--desktop", desktop, "--yes", timeout=3000)
+    if request.param == "podman":
+        yield podman
+        return
+    with dockerd(tmp_path_factory.mktemp("dockerd")) as environment:
+        docker = Cli("docker", environment)
+        carry(podman, docker)
+        yield docker
+
+
+def carry(source: Cli, target: Cli) -> None:
+    """Load every image of ours that Podman has into Docker; the same names, so that nothing is built twice."""
+    wanted = {row["image"] for d in DESKTOPS for row in source.json("build", "--desktop", d)}
+    save = subprocess.Popen(["podman", "save", "--multi-image-archive", *sorted(wanted)], stdout=subprocess.PIPE)
+    load = subprocess.run(["docker", "load"], stdin=save.stdout, env=target.environment(), capture_output=True, check=False)
+    assert save.wait() == 0
+    assert load.returncode == 0, load.stderr
+
+
+@pytest.fixture
+def desktop_file(tmp_path: Path, request: pytest.FixtureRequest, cli: Cli) -> Iterator[Callable[..., Path]]:
+    """Write a desktop file; the desktop is taken away again with all its data after the test."""
+    names: list[str] = []
+
+    def write(name: str, **keys: str) -> Path:
+        names.append(name)
+        fields = {"display": "xvfb", "sessions": "[openbox]", **keys}
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"name: {name}\n" + "".join(f"{k}: {v}\n" for k, v in fields.items()))
+        return path
+
+    yield write
+    for name in dict.fromkeys(names):
+        cli.run("down", name, "--volumes", "--yes", status=None)
+        assert cli.left(name) == []
+
+
+@pytest.fixture(scope="module")
+def xfce(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A whole Xfce desktop that the tests of a file share; its name."""
+    path = tmp_path_factory.mktemp("xfce") / "desktop.yaml"
+    path.write_text("name: t-xfce\ndisplay: xvfb\nsessions: [xfce]\napps: [terminal]\n")
+    cli.run("up", str(path), "--yes")
+    yield "t-xfce"
+    cli.run("down", "t-xfce", "--volumes", "--yes")
+    assert cli.left("t-xfce") == []
+
+
+@pytest.fixture
+def xfce_file(xfce: str, tmp_path: Path) -> Path:
+    """The file that `xfce` was started from, to be changed."""
+    path = tmp_path / "desktop.yaml"
+    path.write_text(f"name: {xfce}\ndisplay: xvfb\nsessions: [xfce]\napps: [terminal]\n")
+    return path
+
+
+@pytest.fixture
+def own_modules(tmp_path: Path) -> Callable[[str, str, str], Path]:
+    """Write an app module of the test's own: name, lines of module.yaml, the Containerfile's own lines."""
+
+    def write(name: str, contract: str, recipe: str = "") -> Path:
+        folder = tmp_path / "modules/app" / name
+        folder.mkdir(parents=True)
+        (folder / "module.yaml").write_text(f"role: app\nsummary: {name} for a test\nbase: base/debian-13\n{contract}")
+        (folder / "Containerfile").write_text(f"ARG BASE\nFROM ${{BASE}}\n{recipe}\n")
+        return tmp_path / "modules"
+
+    return write
+
+
+def have(program: str) -> bool:
+    return shutil.which(program) is not None

@@ -2,14 +2,19 @@
 
 const $ = (id) => document.getElementById(id);
 
+const PAUSE = 250; // ms without a key after which what is typed goes to the desktop
+
 export class Clipboard {
-  #connection; #sent = "";
+  #connection; #sent = ""; #timer = 0;
 
   constructor(connection) {
     this.#connection = connection;
     connection.addEventListener("clipboard", (event) => this.#received(event.detail));
     $("clip-close").addEventListener("click", () => { this.close(); connection.focus(); });
-    $("clip-text").addEventListener("input", () => this.#send($("clip-text").value));
+    $("clip-text").addEventListener("input", () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#send($("clip-text").value), PAUSE);
+    });
     $("clip-copy").addEventListener("click", () => this.#copy());
     $("clip-paste").addEventListener("click", () => this.#paste());
     $("clipboard").addEventListener("keydown", (event) => {
@@ -39,12 +44,14 @@ export class Clipboard {
   }
 
   #send(text) {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     this.#sent = text;
     this.#connection.paste(text);
   }
 
   #received(text) {
-    if (text === this.#sent) return;
+    if (text === this.#sent || this.#timer) return; // an echo, or older than what is being typed
     this.#sent = text;
     $("clip-text").value = text;
     if (document.hasFocus()) navigator.clipboard?.writeText(text).catch(() => {});

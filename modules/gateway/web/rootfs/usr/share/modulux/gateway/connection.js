@@ -6,6 +6,18 @@ import RFB from "../novnc/core/rfb.js";
 const FIRST_DELAY = 1; // seconds; doubled up to:
 const LONGEST_DELAY = 15;
 
+function bytesAsText(text) {
+  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+}
+
+function textFromBytes(text) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(text, (letter) => letter.charCodeAt(0)));
+  } catch {
+    return text; // it was Latin-1 after all
+  }
+}
+
 export class Connection extends EventTarget {
   #target; #options; #rfb = null; #timer = 0; #delay = FIRST_DELAY; #attempt = 0; #fit = true;
 
@@ -39,12 +51,21 @@ export class Connection extends EventTarget {
       this.#emit({ state: "connected" });
     });
     hear("disconnect", () => this.#lost());
-    hear("clipboard", (event) => this.dispatchEvent(new CustomEvent("clipboard", { detail: event.detail.text })));
+    hear("clipboard", (event) => this.dispatchEvent(new CustomEvent("clipboard", { detail: this.#received(event.detail.text) })));
   }
 
   focus() { this.#rfb?.focus({ preventScroll: true }); }
   sendCtrlAltDel() { this.#rfb?.sendCtrlAltDel(); }
-  paste(text) { this.#rfb?.clipboardPasteFrom(text); }
+  paste(text) { this.#rfb?.clipboardPasteFrom(this.#unicode ? text : bytesAsText(text)); }
+
+  // RFB's own clipboard is Latin-1 by the book, but x11vnc hands the bytes on as they are, and today's programs take them for
+  // UTF-8, and give UTF-8. So the bytes of UTF-8 are what is sent and expected, unless the viewer has the clipboard extension,
+  // with which noVNC does it right by itself (it has no public way to ask).
+  get #unicode() { return Boolean(this.#rfb?._clipboardServerCapabilitiesFormats?.[1]); }
+
+  #received(text) {
+    return this.#unicode ? text : textFromBytes(text);
+  }
 
   async #lost() {
     const attempt = this.#attempt;

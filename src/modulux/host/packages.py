@@ -27,6 +27,11 @@ Say = Callable[[str], None]
 Ask = Callable[[str], bool]
 
 
+def find_program(name: str) -> str | None:
+    """The program's path, also where only root's path leads."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{SBIN}")
+
+
 @dataclass(frozen=True)
 class Need:
     """One thing that must be on the host.
@@ -42,10 +47,10 @@ class Need:
     programs: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
 
-    def met(self) -> bool:
-        """Whether the host has it."""
-        path = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
-        return any(shutil.which(program, path=path) for program in self.programs) or any(file.exists() for file in self.files)
+    def met(self, which: Callable[[str], str | None] | None = None) -> bool:
+        """Whether the host has it; `which` finds a program, on the path and where root's programs are without."""
+        find = which or find_program
+        return any(find(program) for program in self.programs) or any(file.exists() for file in self.files)
 
 
 @dataclass(frozen=True)

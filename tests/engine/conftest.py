@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.support.cli import Cli
 from tests.support.dockerd import dockerd
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
 from tests.support.cli import Cli
 
 pytestmark = pytest.mark.engine
@@ -67,7 +66,7 @@ def test_up_changes_only_what_differs(cli: Cli, xfce: str, xfce_file: Path) -> N
 
 def test_logs_and_exec(cli: Cli, xfce: str) -> None:
     assert cli.inside(xfce, "terminal", "hostname").strip() == xfce
-    assert cli.run("exec", xfce, "terminal", "--", "sh", "-c", "exit 7", status=7)
+    cli.run("exec", xfce, "terminal", "--", "sh", "-c", "exit 7", status=7)
     lines = cli.json("logs", xfce)
     assert {"module", "line"} == set(lines[0])
     assert cli.run("logs", xfce, "nothing", status=9).stderr.count("has no module `nothing`") == 1
@@ -90,7 +89,7 @@ def test_what_dies_is_started_again_and_apps_live_on(cli: Cli, xfce: str, module
 
     def again() -> bool:
         row = next(r for r in cli.json("ps", xfce) if r["container"].endswith(f".{module}"))
-        return row["restarts"] == before + 1 and row["phase"] == "running"
+        return bool(row["restarts"] == before + 1 and row["phase"] == "running")
 
     wait_for(f"{module} runs again", again)
     assert f"{before + 1} times" in cli.run("ps", xfce).stdout

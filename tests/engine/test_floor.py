@@ -7,7 +7,6 @@ import socket
 from pathlib import Path
 
 import pytest
-
 from tests.support.cli import Cli
 
 pytestmark = pytest.mark.engine

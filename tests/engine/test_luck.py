@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.support.cli import Cli
 
 pytestmark = pytest.mark.engine
@@ -161,7 +160,7 @@ def test_a_full_disk(cli: Cli, tmp_path: Path, own_modules: OwnModules) -> None:
 
 
 def test_a_taken_port(cli: Cli, desktop_file: DesktopFile) -> None:
-    import socket  # noqa: PLC0415
+    import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -113,8 +113,8 @@ def test_hashes_follow_what_counts(world: Path) -> None:
 def test_the_plan_is_json_and_labelled(world: Path) -> None:
     plan = plan_of(world)
     assert json.loads(json.dumps(plan.to_json()))["desktop"] == "a"
-    things = [*plan.containers, *plan.volumes, *plan.networks]
-    assert all(t.labels[p.OWNER] == "modulux" and t.labels[p.DESKTOP] == "a" for t in things)
+    labels = [c.labels for c in plan.containers] + [v.labels for v in plan.volumes] + [n.labels for n in plan.networks]
+    assert all(each[p.OWNER] == "modulux" and each[p.DESKTOP] == "a" for each in labels)
 
 
 def test_limits_of_the_desktop_only_lower(world: Path) -> None:
@@ -131,7 +131,7 @@ def test_limits_of_the_desktop_only_lower(world: Path) -> None:
 def test_any_combination_resolves_or_is_refused(
     apps: list[str], sessions: list[str], viewer: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from tests.unit.conftest import INTERFACES, MODULES  # noqa: PLC0415
+    from tests.unit.conftest import INTERFACES, MODULES
 
     root = tmp_path_factory.getbasetemp() / "combinations"
     for name, text in INTERFACES.items():

@@ -104,7 +104,9 @@ def close_to(word: str, words: object) -> str | None:
 
 
 def _explained(error: ValidationError, path: Path, model: type[BaseModel]) -> FileError:
-    first = error.errors()[0]
+    errors = error.errors()
+    # a misspelt key is also a missing one: the misspelling says more
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     keys = list(first["loc"])
     where = ".".join(str(k) for k in keys)
     hint: str | None = None

@@ -1,0 +1,120 @@
+"""Specification → argv, held by a fake engine first on PATH that writes down how it was called."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from modulux.engine.choose import ENGINES, choose
+from modulux.errors import EngineError, HostError
+from modulux.model.plan import Container
+
+from .test_resolve import plan_of
+
+FAKE = """#!/bin/sh
+printf '%s\\0' "$@" >> "$CALLS"; printf '\\n' >> "$CALLS"
+[ -z "${FAIL:-}" ] || { echo "time=now level=warning msg=noise" >&2; echo "Error: it will not" >&2; exit 125; }
+case "$*" in *"ps "*json*) echo '[]' ;; esac
+"""
+
+
+@pytest.fixture(params=list(ENGINES))
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def calls(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "bin" / engine
+    program.parent.mkdir()
+    program.write_text(FAKE)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    return tmp_path / "calls"
+
+
+def seen(calls: Path) -> list[list[str]]:
+    return [line.split("\0")[:-1] for line in calls.read_text().splitlines()]
+
+
+def spec(world: Path, short: str = "web") -> Container:
+    container = plan_of(world).container(short)
+    assert container
+    return container
+
+
+def value(argv: list[str], flag: str) -> str:
+    return argv[argv.index(flag) + 1]
+
+
+def test_run_has_the_whole_floor(engine: str, calls: Path, world: Path) -> None:
+    driver = choose(engine, runtime=None, ulimits={"nofile": 20000})
+    driver.do(driver.run_argv(spec(world)))
+    (argv,) = seen(calls)
+    assert value(argv, "--user") == "1000:1000"
+    assert value(argv, "--cap-drop") == "all"
+    assert "--read-only" in argv
+    assert "no-new-privileges" in argv
+    assert int(value(argv, "--memory")) > 0
+    assert int(value(argv, "--pids-limit")) > 0
+    assert value(argv, "--ulimit") == "nofile=20000:20000"
+    assert value(argv, "--pull") == "never"
+    assert value(argv, "--publish") == "127.0.0.1::6080"
+    assert not {"--privileged", "--device", "--cap-add"} & set(argv)
+    assert {"host"} & {value(argv, f) for f in ("--network", "--ipc")} == set()
+    tmpfs = [argv[i + 1] for i, w in enumerate(argv) if w == "--tmpfs"]
+    assert {t.partition(":")[0] for t in tmpfs} == {"/tmp", "/var/tmp", "/run"}
+    assert all("size=" in t and "nosuid" in t for t in tmpfs)
+
+
+def test_ipc_and_networks(engine: str, calls: Path, world: Path) -> None:
+    driver = choose(engine, runtime=None, ulimits={})
+    display, session = driver.run_argv(spec(world, "xvfb")), driver.run_argv(spec(world, "xfce"))
+    assert value(display, "--ipc") == "shareable"
+    assert "--shm-size" in display
+    assert value(session, "--ipc") == "container:modulux.a.xvfb"
+    assert "--shm-size" not in session
+    assert value(session, "--network") == "none"
+
+
+def test_a_runtime_is_passed_to_podman_alone(world: Path) -> None:
+    assert choose("podman", runtime="runc", ulimits={}).run_argv(spec(world))[1:3] == ["--runtime", "runc"]
+    assert "--runtime" not in choose("docker", runtime="runc", ulimits={}).run_argv(spec(world))
+
+
+def test_addresses_of_ipv6(engine: str, world: Path) -> None:
+    container = plan_of(world, gateway={"module": "web", "address": "::1", "port": 7000}).container("web")
+    assert container
+    assert value(choose(engine, runtime=None, ulimits={}).run_argv(container), "--publish") == "[::1]:7000:6080"
+
+
+def test_what_the_engine_says_is_the_error(engine: str, calls: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIL", "1")
+    driver = choose(engine, runtime=None, ulimits={})
+    with pytest.raises(EngineError, match="Error: it will not"):
+        driver.do(driver.run_argv(spec(world)))
+
+
+def test_no_engine(engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="not installed"):
+        choose(engine, runtime=None, ulimits={}).containers("modulux.")
+
+
+def test_commands_can_be_pasted(engine: str, world: Path) -> None:
+    from modulux.run import shown
+
+    argv = choose(engine, runtime=None, ulimits={}).run_argv(spec(world))
+    assert shlex.split(shown(argv)) == argv
+
+
+def test_labels_carry_the_record(engine: str, world: Path) -> None:
+    argv = choose(engine, runtime=None, ulimits={}).run_argv(spec(world, "x11vnc"))
+    labels = dict(argv[i + 1].split("=", 1) for i, w in enumerate(argv) if w == "--label")
+    assert labels["io.modulux.owner"] == "modulux"
+    assert json.loads(labels["io.modulux.sockets"]) == {"rfb": "/run/modulux/rfb/rfb.sock"}
+    assert json.loads(labels["io.modulux.desktop-file"])["name"] == "a"

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+LOCK = "requirements.lock"
 STAMP = "modulux.stamp"
 BUILDING = "modulux.building"
 BUILDS = {"up", "build", "bench"}
@@ -20,7 +21,8 @@ BUILDS = {"up", "build", "bench"}
 
 def main(checkout: Path, argv: list[str]) -> NoReturn:
     """Run Modulux from `checkout` with the arguments `argv`, and make its Python environment first when none fits."""
-    venv = next((place for place in places(checkout) if fits(place, checkout)), None)
+    lock = checkout / LOCK
+    venv = next((place for place in places(checkout) if fits(place, lock)), None)
     if venv is None:
         venv = prepare(checkout, argv)
     python = venv / "bin/python"
@@ -37,17 +39,17 @@ def places(checkout: Path) -> list[Path]:
     return [checkout / ".venv", cache / "modulux/venv" / str(checkout).strip("/").replace("/", "-")]
 
 
-def fits(venv: Path, checkout: Path) -> bool:
-    """Whether `venv` is whole, holds what the checkout's lock names, and its Python is still the one it was made with."""
+def fits(venv: Path, lock: Path) -> bool:
+    """Whether `venv` is whole, holds what `lock` names, and its Python is still the one it was made with."""
     try:
-        return (venv / STAMP).read_text() == stamp(venv, checkout)
+        return (venv / STAMP).read_text() == stamp(venv, lock)
     except OSError:
         return False
 
 
-def stamp(venv: Path, checkout: Path) -> str:
+def stamp(venv: Path, lock: Path) -> str:
     """What a fitting environment is stamped with: its Python's real path (it names the version), and the lock."""
-    return f"{os.path.realpath(venv / 'bin/python')}\n{(checkout / 'requirements.lock').read_text()}"
+    return f"{os.path.realpath(venv / 'bin/python')}\n{lock.read_text()}"
 
 
 def prepare(checkout: Path, argv: list[str]) -> Path:

@@ -17,8 +17,6 @@ from modulux.errors import HostError
 from modulux.host import bootstrap, packages
 from modulux.host.packages import Need, Say
 
-LOCK = "requirements.lock"
-
 
 def prepare(checkout: Path, argv: Sequence[str]) -> Path:
     """Make the environment for `checkout` and return its folder; asks first when host packages are missing.
@@ -32,12 +30,23 @@ def prepare(checkout: Path, argv: Sequence[str]) -> Path:
     needs = packages.missing([*packages.python_needs(), *_engine_needs(argv)])
     packages.ensure(needs, says_yes(argv), packages.ask_terminal)
     venv = _place(checkout)
-    with _alone(venv.parent):
-        if not bootstrap.fits(venv, checkout):  # another process may have made it while this one waited
-            make(venv, checkout / LOCK, packages.to_stderr)
-            _write(venv / bootstrap.STAMP, bootstrap.stamp(venv, checkout))
-            (venv / bootstrap.BUILDING).unlink()
+    ensure(venv, checkout / bootstrap.LOCK)
     return venv
+
+
+def ensure(venv: Path, lock: Path) -> None:
+    """Make the environment `venv` unless it holds what `lock` names; only one process at a time does so.
+
+    Raises:
+        HostError: see `make`.
+    """
+    if bootstrap.fits(venv, lock):
+        return
+    with _alone(venv.parent):
+        if not bootstrap.fits(venv, lock):  # another process may have made it while this one waited
+            make(venv, lock, packages.to_stderr)
+            _write(venv / bootstrap.STAMP, bootstrap.stamp(venv, lock))
+            (venv / bootstrap.BUILDING).unlink()
 
 
 def make(venv: Path, lock: Path, say: Say) -> None:

@@ -147,8 +147,9 @@ def test_named_hosts_are_served(tmp_path: Path) -> None:
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.example", "http://127.0.0.1", "https://127.0.0.1:1", "same"])
 def test_a_websocket_needs_the_pages_origin(gateway: Gateway, cookie: str, origin: str | None) -> None:
     if origin == "same":
-        rfb(gateway, cookie, origin).close()
-        rfb(gateway, cookie, f"https://127.0.0.1:{gateway.web}").close()
+        for own in (origin, f"https://127.0.0.1:{gateway.web}"):
+            with rfb(gateway, cookie, own) as browser:
+                assert browser.recv(5) == b"RFB 003.008\n"
         return
     with pytest.raises(InvalidStatus) as refused:
         rfb(gateway, cookie, origin)

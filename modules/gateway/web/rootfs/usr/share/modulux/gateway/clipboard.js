@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 
+const GREETING = 2000; // ms after connecting in which the desktop says what it had copied before: not news, so not for this computer
 const PAUSE = 250; // ms without a key after which what is typed goes to the desktop
 
 export class Clipboard {
@@ -54,7 +55,7 @@ export class Clipboard {
     if (text === this.#sent || this.#timer) return; // an echo, or older than what is being typed
     this.#sent = text;
     $("clip-text").value = text;
-    if (document.hasFocus()) navigator.clipboard?.writeText(text).catch(() => {});
+    if (document.hasFocus() && this.#connection.age > GREETING) navigator.clipboard?.writeText(text).catch(() => {});
   }
 
   async #copy() {

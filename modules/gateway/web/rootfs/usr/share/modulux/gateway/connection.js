@@ -19,7 +19,7 @@ function textFromBytes(text) {
 }
 
 export class Connection extends EventTarget {
-  #target; #options; #rfb = null; #timer = 0; #delay = FIRST_DELAY; #attempt = 0; #fit = true;
+  #target; #options; #rfb = null; #timer = 0; #delay = FIRST_DELAY; #attempt = 0; #since = 0; #fit = true;
 
   constructor(target, options) {
     super();
@@ -27,6 +27,9 @@ export class Connection extends EventTarget {
     this.#options = options;
     window.addEventListener("online", () => { if (this.#timer) this.open(); });
   }
+
+  // Milliseconds since the desktop was connected.
+  get age() { return performance.now() - this.#since; }
 
   get fit() { return this.#fit; }
 
@@ -48,6 +51,7 @@ export class Connection extends EventTarget {
     const hear = (name, handler) => rfb.addEventListener(name, (event) => { if (attempt === this.#attempt) handler(event); });
     hear("connect", () => {
       this.#delay = FIRST_DELAY;
+      this.#since = performance.now();
       this.#emit({ state: "connected" });
     });
     hear("disconnect", () => this.#lost());

@@ -19,7 +19,7 @@ function show({ state, detail, seconds }) {
   if (state === "expired") {
     const command = document.createElement("code");
     command.textContent = `modulux open ${desktop}`;
-    $("detail").replaceChildren("This browser is no longer signed in. For a new link, type ", command);
+    $("detail").replaceChildren("This browser is no longer signed in. For a new link, type", command);
   }
   if (state === "connected") {
     document.title = desktop;

@@ -7,15 +7,16 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modulux import run
 from modulux.bench import engine as eng
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import BuildError
-from modulux.paths import shipped
+from modulux.paths import lock, shipped
 
 HERE = Path(__file__).parent / "fat"
 REPOSITORY = "localhost/modulux-bench"
@@ -48,7 +49,7 @@ def packages(modules: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def build(engine: CommandLineEngine, plan: dict[str, Any]) -> tuple[Fat, Fat]:
+def build(engine: CommandLineEngine, plan: dict[str, Any], say: Callable[[str], None]) -> tuple[Fat, Fat]:
     """Build both, unless they are there: as it is done today, and the same with our tuning.
 
     Args:
@@ -61,16 +62,27 @@ def build(engine: CommandLineEngine, plan: dict[str, Any]) -> tuple[Fat, Fat]:
     fat = f"{REPOSITORY}/fat:{_hash(text)}"
     references = [image["reference"] for image in plan["images"]]
     tuned = f"{REPOSITORY}/fat-tuned:{_hash(text + repr(references) + _script(plan))}"
+    # Other builds sweep up what they find half-made, unless they know of it by this lock.
+    with lock("build", lambda: say("another modulux is building; waiting for it")) as fd:
+        run.HELD.add(fd)
+        try:
+            _build(engine, fat, tuned, {"BASE": base, "PACKAGES": " ".join(wanted)}, plan)
+        finally:
+            run.HELD.discard(fd)
+    return Fat("one fat container", fat, "/tmp/rfb.sock"), Fat("fat, with our tuning", tuned, "/run/modulux/rfb/rfb.sock")
+
+
+def _build(engine: CommandLineEngine, fat: str, tuned: str, arguments: dict[str, str], plan: dict[str, Any]) -> None:
     have = engine.images()
     if fat not in have:
         with tempfile.TemporaryDirectory(prefix="modulux-bench.") as folder:
-            shutil.copytree(HERE, folder, dirs_exist_ok=True)
-            eng.build(engine, Path(folder), fat, {"BASE": base, "PACKAGES": " ".join(wanted)})
+            shutil.copy(HERE / "start", folder)
+            shutil.copy(HERE / "Containerfile", Path(folder, "Dockerfile"))  # the one name that both engines look for
+            eng.build(engine, Path(folder), fat, arguments)
     if tuned not in have:
         with tempfile.TemporaryDirectory(prefix="modulux-bench.") as folder:
-            _tuned_context(Path(folder), modules, plan)
+            _tuned_context(Path(folder), shipped("modules"), plan)
             eng.build(engine, Path(folder), tuned, {"FAT": fat})
-    return Fat("one fat container", fat, "/tmp/rfb.sock"), Fat("fat, with our tuning", tuned, "/run/modulux/rfb/rfb.sock")
 
 
 def _hash(text: str) -> str:
@@ -81,7 +93,7 @@ def _tuned_context(folder: Path, modules: Path, plan: dict[str, Any]) -> None:
     for part in PARTS:
         if (modules / part / "rootfs").is_dir():
             shutil.copytree(modules / part / "rootfs", folder / "rootfs", dirs_exist_ok=True)
-    shutil.copy(HERE / "Containerfile.tuned", folder / "Containerfile")
+    shutil.copy(HERE / "Containerfile.tuned", folder / "Dockerfile")
     start = folder / "start"
     start.write_text(_script(plan))
     start.chmod(0o755)

@@ -55,7 +55,7 @@ def measure(
         plan = _built(cli, folder, say)
         if {"start", "memory"} & set(options.figures):
             say("building the fat container to compare with")
-            starts = Start(engine, cli, folder, fat.build(engine, plan), say)
+            starts = Start(engine, cli, folder, fat.build(engine, plan, say), say)
             found += starts.measure(options.rounds)
         if "key" in options.figures:
             found.append(keys.measure(engine, cli, folder, options.keys, say))

@@ -11,11 +11,12 @@ from modulux.desktop.down import remove
 from modulux.desktop.ready import ModuleNotReadyError, wait_picture, wait_ready
 from modulux.desktop.state import Found, look
 from modulux.engine.protocol import Engine
-from modulux.errors import ModuluxError, NotReadyError
+from modulux.errors import HostError, ModuluxError, NotReadyError
 from modulux.model.module import Role
 from modulux.model.plan import Container, Plan
 from modulux.parallel import along, each
 from modulux.paths import lock
+from modulux.ports import taken
 from modulux.report import Note, Report, step
 
 LOG_LINES = 12
@@ -38,11 +39,13 @@ def up(engine: Engine, plan: Plan, report: Report, *, keep: bool = False) -> Cam
 
     Raises:
         NameTakenError, EngineError.
+        HostError: a port of the desktop file is taken.
         NotReadyError: a module died or did not get ready in time; the hint holds the end of its log.
     """
     with lock(f"{engine.name}.{plan.desktop}"):
         before = look(engine, plan.desktop)
         todo = change(plan, before)
+        _check_ports(todo, before)
         try:
             _apply(engine, plan, todo, report)
         except BaseException as error:  # noqa: BLE001  an interrupt too: nothing half-made stays
@@ -54,6 +57,17 @@ def up(engine: Engine, plan: Plan, report: Report, *, keep: bool = False) -> Cam
         return Came(
             tuple(c.name for c in todo.start), tuple(n for wave in todo.remove for n in wave), look(engine, plan.desktop)
         )
+
+
+def _check_ports(todo: Change, before: Found) -> None:
+    """Refuse, before anything is touched, when a port that the desktop file asks for is taken by somebody else."""
+    ours = {port for module in before.modules.values() for _, port in module.state.ports.values()}
+    for publish in (p for c in todo.start for p in c.publish if p.host_port and p.host_port not in ours):
+        if why := taken(publish.address, publish.host_port):
+            raise HostError(
+                f"port {publish.host_port} at {publish.address} cannot be had: {why.strerror}",
+                hint="leave the port out of the desktop file and one that is free is found; or: modulux doctor --desktop FILE",
+            )
 
 
 def _apply(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 from tests.support.cli import Cli
-from tests.support.dockerd import dockerd
+
 
 ENGINES = ["podman", "docker"]
 DESKTOPS = ["xfce", "openbox", "mixed"]
-
-pytestmark = pytest.mark.engine
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -26,6 +24,8 @@ def cli(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     if request.param == "podman":
         yield podman
         return
+    from tests.support.dockerd import dockerd
+
     with dockerd(tmp_path_factory.mktemp("dockerd")) as environment:
         docker = Cli("docker", environment)
         carry(podman, docker)

@@ -1,0 +1,97 @@
+"""A person's way: the link, in a real browser, the desktop, typing into a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.cli import Cli
+
+pytestmark = [pytest.mark.engine, pytest.mark.web]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium. As root it has no sandbox of its own; it only ever sees our page."""
+    path = shutil.which("chromium")
+    assert path, "Debian's chromium is needed: apt-get install chromium"
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=flags)
+        yield chromium
+        chromium.close()
+
+
+def colours(page: Page) -> int:
+    """Distinct colours in a coarse grid over the canvas."""
+    return int(
+        page.evaluate(
+            """() => {
+                const canvas = document.querySelector('#screen canvas');
+                if (!canvas || !canvas.width) return 0;
+                const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+                const seen = new Set();
+                for (let i = 0; i < data.length; i += 4 * 97) seen.add(data[i] << 16 | data[i + 1] << 8 | data[i + 2]);
+                return seen.size;
+            }"""
+        )
+    )
+
+
+def wait_until(holds: object, what: str, seconds: float = 30) -> None:
+    assert callable(holds)
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+def test_the_link_opens_the_desktop_and_what_is_typed_arrives(cli: Cli, xfce: str, browser: Browser) -> None:
+    link = cli.json("open", xfce)["browser"]
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(link)
+    wait_until(lambda: colours(page) > 50, "the desktop is drawn in the browser")
+    assert xfce in page.title()
+    assert "token" not in page.url
+    word = f"typed-{time.time_ns()}"
+    page.mouse.click(700, 450)  # into the terminal
+    page.keyboard.type(f"echo {word} > ~/Documents/typed\n", delay=20)
+    wait_until(lambda: word in cli.inside(xfce, "terminal", "cat ~/Documents/typed", status=None), "the typed text arrives in a file")
+    assert failures == []
+    cookie = next(c for c in context.cookies() if xfce in c["name"])
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] in {"Strict", "Lax"}
+    context.close()
+
+
+def test_a_link_is_good_once(cli: Cli, xfce: str, browser: Browser) -> None:
+    link = cli.json("open", xfce)["browser"]
+    first, second = browser.new_context(), browser.new_context()
+    assert first.new_page().goto(link).ok  # type: ignore[union-attr]
+    page = second.new_page()
+    response = page.goto(link)
+    assert response
+    assert response.status == 403
+    assert f"modulux open {xfce}" in page.inner_text("body")
+    assert page.goto(link.partition("/open")[0] + "/").status == 403  # type: ignore[union-attr]
+    first.close()
+    second.close()
+
+
+def test_the_page_comes_back_when_the_gateway_does(cli: Cli, xfce: str, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(cli.json("open", xfce)["browser"])
+    wait_until(lambda: colours(page) > 50, "the desktop is drawn in the browser")
+    cli.kill(xfce, "x11vnc")
+    wait_until(lambda: page.get_attribute("body", "data-state") != "connected", "the page sees the viewer go")
+    wait_until(lambda: page.get_attribute("body", "data-state") == "connected", "the page is connected again")
+    wait_until(lambda: colours(page) > 50, "the desktop is drawn again")
+    context.close()

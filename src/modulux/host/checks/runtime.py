@@ -27,7 +27,9 @@ def check(system: System, info: EngineInfo) -> list[Finding]:
     if backported(system):
         return [Finding("runc", Status.OK, f"version {shown}, with Debian's mends of {', '.join(HOLES)}")]
     found = f"version {shown}: a hostile image or Containerfile can break out of its container ({', '.join(HOLES)})"
-    mend = "upgrade to runc 1.2.8 or later (backports or a later release) once you run modules that you did not read"
+    mend = (
+        "install runc 1.2.8 or later (from its makers, where the release has none) before you run modules that you did not read"
+    )
     return [
         Finding("runc", Status.WARN, found, mend, "modules run without root and capabilities, and come from files you can read")
     ]

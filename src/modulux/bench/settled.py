@@ -11,12 +11,16 @@ from modulux.errors import NotReadyError
 from modulux.rfb import Area, Client, Picture
 from modulux.rfb.picture import pixels
 
-PARTS: tuple[Area, ...] = ((0, 0, "60%", 26), (0, 36, 120, 240))
+FILLED: tuple[Area, ...] = ((0, 0, "60%", 26), (0, 36, 120, 240))
 """Where Xfce has its panel (without the clock, which changes) and the icons on the desktop."""
 
+PARTS: tuple[Area, ...] = (*FILLED, (0, "93%", "100%", "7%"), ("20%", "10%", "80%", "80%"))
+"""What must look as it will stay: those, the lower edge, where it may have a second panel, and the background."""
+
 SAME = 0.98
+COLOURS = 24  # a bare background, or one without icons, has fewer
 QUIET = 3.0  # seconds without a change: it is done
-LONGEST = 30.0
+LONGEST = 60.0
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,19 @@ class Settled:
 
 
 def settle(client: Client) -> Settled:
-    """Watch until nothing has changed for some seconds; what it looks like then."""
+    """Watch until there is a panel and icons and nothing has changed for some seconds; what it looks like then.
+
+    Raises:
+        NotReadyError: it did not come to that, so nothing can be measured by it.
+    """
     deadline = time.monotonic() + LONGEST
     client.frame(timeout=LONGEST)
     while time.monotonic() < deadline:
         client.request()
-        if client.wait_update(time.monotonic() + QUIET) is None:
-            break
-    return Settled(_cut(client.picture()))
+        picture = client.picture()
+        if client.wait_update(time.monotonic() + QUIET) is None and all(picture.colours(area) >= COLOURS for area in FILLED):
+            return Settled(_cut(picture))
+    raise NotReadyError(f"the desktop to compare with was not drawn, or never came to rest, within {LONGEST:g} s")
 
 
 def wait_shown(client: Client, settled: Settled, timeout: float = 60.0) -> None:

@@ -17,7 +17,7 @@ from modulux.model.plan import Image
 from modulux.parallel import along
 from modulux.paths import cache, lock
 from modulux.report import Count, Line, Note, Report, step
-from modulux.resolve.catalog import Catalog
+from modulux.resolve.catalog import IGNORED, Catalog
 
 ENOUGH = 512 * 1024**2
 """Bytes that must be free where images are built; with less, a failed build was most likely a full disk."""
@@ -105,9 +105,7 @@ def _build_one(image: Image, catalog: Catalog, engine: Engine, sources: Sources,
         context = Path(name)
         context.chmod(0o755)
         for folder in reversed(catalog.folders(image.module)):
-            shutil.copytree(
-                folder, context, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pyc", "__pycache__", "*~")
-            )
+            shutil.copytree(folder, context, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*IGNORED))
         if not (context / "Containerfile").is_file():
             raise BuildError(f"{found.folder}: has no Containerfile", hint="docs/contract.md says what belongs into a module")
         (context / "rootfs").mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,9 @@ from modulux.resolve.files import close_to, load
 
 REPOSITORY = "localhost/modulux"
 """Where our images lie: a name that no engine looks for in a registry."""
+
+IGNORED = ("__pycache__", "*.pyc", "*~", ".*_cache", ".git")
+"""What tools leave in a folder; neither in the tag nor in the image."""
 
 
 @dataclass(frozen=True)
@@ -146,17 +150,19 @@ class Catalog:
 def _files(folder: Path) -> Iterator[tuple[str, str, bytes]]:
     """Every file below `folder` in a fixed order: its relative name, its kind (`x`: executable, `l`: link), its content."""
     for directory, subdirectories, names in os.walk(folder):
-        subdirectories.sort()
+        subdirectories[:] = sorted(d for d in subdirectories if not _ignored(d))
         links = [d for d in subdirectories if Path(directory, d).is_symlink()]
-        for name in sorted(names + links):
+        for name in sorted(n for n in names + links if not _ignored(n)):
             path = Path(directory, name)
             relative = str(path.relative_to(folder))
             if path.is_symlink():
                 yield relative, "l", _link_inside(path, folder).encode()
-            elif name.endswith((".pyc", "~")):
-                continue
             else:
                 yield relative, "x" if os.access(path, os.X_OK) else "-", path.read_bytes()
+
+
+def _ignored(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in IGNORED)
 
 
 def _link_inside(path: Path, folder: Path) -> str:

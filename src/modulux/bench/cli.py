@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ class CommandLine:
         with contextlib.suppress(NotFoundError):
             self._json("down", name, *(["--volumes", "--yes"] if volumes else []))
 
+    @contextlib.contextmanager
+    def gone_after(self, name: str) -> Iterator[None]:
+        """Take the desktop down, its data too, at the end of the context; what went wrong within it is what is told."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(ModuluxError):
+                self.down(name)
+            raise
+        self.down(name)
+
     def plan(self, file: Path) -> dict[str, Any]:
         return self._json("plan", str(file))
 
@@ -46,7 +58,9 @@ class CommandLine:
     def _json(self, verb: str, *words: str) -> dict[str, Any]:
         modules = [word for folder in self.modules for word in ("--modules", str(folder))]
         argv: Sequence[str] = (*self.prefix, verb, *words, "--json", "--engine", self.engine, *modules)
-        done = run.run(argv)
+        # The child must find the very code that this process runs.
+        paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        done = run.run(argv, env={"PYTHONPATH": os.pathsep.join(paths)})
         if done.status == NotFoundError.exit_code:
             raise NotFoundError(f"`{run.shown(argv)}` found nothing")
         if not done.ok:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,17 +18,15 @@ def measure(engine: CommandLineEngine, cli: CommandLine, folder: Path, count: in
     """Start `count` desktops one after the other and keep them all; then take them down."""
     seconds: list[float] = []
     started: list[str] = []
-    try:
+    with contextlib.ExitStack() as stack:
         for number in range(1, count + 1):
             say(f"many: desktop {number} of {count}")
             name = f"bench-{number:02d}"
             started.append(name)
+            stack.enter_context(cli.gone_after(name))
             seconds.append(cli.up(desktop(folder, name))[0])
         # Looked at when all are there: what they share is then divided among all of them.
         memory = [eng.pss(eng.processes(engine, _containers(engine, name))) / eng.MB for name in started]
-    finally:
-        for name in reversed(started):
-            cli.down(name)
     # One start is noise; the first two and the last two are not much longer to measure.
     few = max(1, min(2, count // 2))
     first, last = Series(tuple(seconds[:few])).median, Series(tuple(seconds[-few:])).median

@@ -70,10 +70,8 @@ def _built(cli: CommandLine, folder: Path, say: Callable[[str], None]) -> dict[s
     """The plan of the desktop that is measured, its images built by starting it once."""
     say("starting the desktop once, so that everything is built")
     file = desktop(folder, PROBE)
-    try:
+    with cli.gone_after(PROBE):
         cli.up(file)
-    finally:
-        cli.down(PROBE)
     return cli.plan(file)
 
 

@@ -50,7 +50,7 @@ class Start:
             where.setdefault(name, []).append(value)
 
     def _ours(self, file: Path, counts: bool) -> None:
-        try:
+        with self.cli.gone_after(NAME):
             seconds, _ = self.cli.up(file)
             self._note(self.seconds, OURS, seconds, counts)
             if counts:
@@ -59,8 +59,6 @@ class Start:
             self.cli.down(NAME, volumes=False)
             seconds, _ = self.cli.up(file)
             self._note(self.seconds, WARM, seconds, counts)
-        finally:
-            self.cli.down(NAME)
 
     def _fat(self, fat: Fat, counts: bool) -> None:
         with self._container(fat) as name, eng.client(self.engine, name, fat.socket) as client:

@@ -21,6 +21,7 @@ from modulux.paths import lock, shipped
 HERE = Path(__file__).parent / "fat"
 REPOSITORY = "localhost/modulux-bench"
 PARTS = ("base/graphics", "display/xvfb", "viewer/x11vnc", "session/xfce")
+FULL = ("xvfb", "x11vnc", "xfce4", "dbus-x11")  # what most recipes say, recommended packages and all
 WEB = ("websockify", "novnc")  # today's images carry them where Modulux has its gateway
 
 
@@ -49,50 +50,59 @@ def packages(modules: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def build(engine: CommandLineEngine, plan: dict[str, Any], say: Callable[[str], None]) -> tuple[Fat, Fat]:
-    """Build both, unless they are there: as it is done today, and the same with our tuning.
+def build(engine: CommandLineEngine, plan: dict[str, Any], say: Callable[[str], None]) -> tuple[Fat, Fat, Fat]:
+    """Build those that are not there: the same packages as it is done today, the same with our tuning, and Debian's whole Xfce.
 
     Args:
         plan: what `modulux plan --json` says about the desktop that they are compared with.
+        say: told when another build has to be waited for.
     """
-    modules = shipped("modules")
     base = next(image["reference"] for image in plan["images"] if image["module"] == "base/debian-13")
-    wanted = (*packages(modules), *WEB)
-    text = "\n".join([base, *wanted, *(path.read_text() for path in sorted(HERE.iterdir()))])
-    fat = f"{REPOSITORY}/fat:{_hash(text)}"
+    same = {"BASE": base, "PACKAGES": " ".join((*packages(shipped("modules")), *WEB))}
+    full = {"BASE": base, "PACKAGES": " ".join((*FULL, *WEB)), "RECOMMENDS": "--install-recommends"}
+    recipe = "".join(path.read_text() for path in sorted(HERE.iterdir()))
+    fat, whole = (f"{REPOSITORY}/{name}:{_hash(recipe + repr(a))}" for name, a in (("fat", same), ("fat-full", full)))
     references = [image["reference"] for image in plan["images"]]
-    tuned = f"{REPOSITORY}/fat-tuned:{_hash(text + repr(references) + _script(plan))}"
+    tuned = f"{REPOSITORY}/fat-tuned:{_hash(recipe + repr(references) + _script(plan))}"
     # Other builds sweep up what they find half-made, unless they know of it by this lock.
     with lock("build", lambda: say("another modulux is building; waiting for it")) as fd:
         run.HELD.add(fd)
         try:
-            _build(engine, fat, tuned, {"BASE": base, "PACKAGES": " ".join(wanted)}, plan)
+            have = engine.images()
+            for reference, arguments in ((fat, same), (whole, full)):
+                if reference not in have:
+                    _build(engine, reference, arguments, _context)
+            if tuned not in have:
+                _build(engine, tuned, {"FAT": fat}, lambda folder: _tuned_context(folder, plan))
         finally:
             run.HELD.discard(fd)
-    return Fat("one fat container", fat, "/tmp/rfb.sock"), Fat("fat, with our tuning", tuned, "/run/modulux/rfb/rfb.sock")
+    return (
+        Fat("one fat container", fat, "/tmp/rfb.sock"),
+        Fat("fat, with our tuning", tuned, "/run/modulux/rfb/rfb.sock"),
+        Fat("fat, all that Debian recommends", whole, "/tmp/rfb.sock"),
+    )
 
 
-def _build(engine: CommandLineEngine, fat: str, tuned: str, arguments: dict[str, str], plan: dict[str, Any]) -> None:
-    have = engine.images()
-    if fat not in have:
-        with tempfile.TemporaryDirectory(prefix="modulux-bench.") as folder:
-            shutil.copy(HERE / "start", folder)
-            shutil.copy(HERE / "Containerfile", Path(folder, "Dockerfile"))  # the one name that both engines look for
-            eng.build(engine, Path(folder), fat, arguments)
-    if tuned not in have:
-        with tempfile.TemporaryDirectory(prefix="modulux-bench.") as folder:
-            _tuned_context(Path(folder), shipped("modules"), plan)
-            eng.build(engine, Path(folder), tuned, {"FAT": fat})
+def _build(engine: CommandLineEngine, reference: str, arguments: dict[str, str], fill: Callable[[Path], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix="modulux-bench.") as folder:
+        fill(Path(folder))
+        eng.build(engine, Path(folder), reference, arguments)
+
+
+def _context(folder: Path) -> None:
+    shutil.copy(HERE / "start", folder)
+    shutil.copy(HERE / "Containerfile", folder / "Dockerfile")  # the one name that both engines look for by themselves
 
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _tuned_context(folder: Path, modules: Path, plan: dict[str, Any]) -> None:
+def _tuned_context(folder: Path, plan: dict[str, Any]) -> None:
+    modules = shipped("modules")
     for part in PARTS:
         if (modules / part / "rootfs").is_dir():
-            shutil.copytree(modules / part / "rootfs", folder / "rootfs", dirs_exist_ok=True)
+            shutil.copytree(modules / part / "rootfs", folder / "rootfs", symlinks=True, dirs_exist_ok=True)
     shutil.copy(HERE / "Containerfile.tuned", folder / "Dockerfile")
     start = folder / "start"
     start.write_text(_script(plan))

@@ -51,9 +51,16 @@ class Row:
     series: Series
     ours: bool = True
     extra: dict[str, float] = field(default_factory=dict)
+    unit: str | None = None  # where it is not the figure's
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "ours": self.ours, **self.series.to_json(), **self.extra}
+        return {
+            "name": self.name,
+            "ours": self.ours,
+            **({"unit": self.unit} if self.unit else {}),
+            **self.series.to_json(),
+            **self.extra,
+        }
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,11 @@ class Results:
 def table(figure: Figure) -> Sequence[tuple[str, str, str]]:
     """The rows for a terminal: name, median, and from the lowest to the highest."""
     return [
-        (row.name, f"{shown(row.series.median)} {figure.unit}", f"{shown(row.series.low)} to {shown(row.series.high)}")
+        (
+            row.name,
+            f"{shown(row.series.median)} {row.unit or figure.unit}",
+            f"{shown(row.series.low)} to {shown(row.series.high)}",
+        )
         for row in figure.rows
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from html import escape
 
@@ -58,7 +59,8 @@ def svg(results: Results) -> str:
 
 def _foot(figure: Figure) -> list[tuple[str, str]]:
     """Lines beneath a panel: (text, class)."""
-    return [_goal(goal) for goal in figure.goals] + [(note, "dim") for note in figure.notes]
+    notes = [line for note in figure.notes for line in textwrap.wrap(note, 140 if figure.running else 70)]
+    return [_goal(goal) for goal in figure.goals] + [(line, "dim") for line in notes]
 
 
 def _goal(goal: Goal) -> tuple[str, str]:
@@ -114,14 +116,18 @@ def _running(figure: Figure, x: int, y: int) -> list[str]:
     width, base = WIDTH - 2 * MARGIN - 90, y + HEAD + LINE_HEIGHT
     parts = [_text(x, y + 18, figure.title, "title")]
     parts += [f'<path class="grid" d="M{x} {base - LINE_HEIGHT * share}H{x + width}"/>' for share in (0, 0.5, 1)]
+    taken = -100.0  # where the label before stands
     for number, row in enumerate(figure.rows):
         points = _points(row.series.values, x, base, width)
         kind, dot = ("second", "dot2") if number else ("", "ours")
         path = " ".join(f"{'L' if n else 'M'}{px:.1f} {py:.1f}" for n, (px, py) in enumerate(points))
         parts.append(f'<path class="line {kind}" d="{path}"/>')
         parts += [f'<circle class="{dot}" cx="{px:.1f}" cy="{py:.1f}" r="3"/>' for px, py in points]
-        last = f"{shown(row.series.values[-1])} {'' if number else figure.unit}"
-        parts.append(_text(points[-1][0] + 10, points[-1][1] + 4, last, "value"))
+        last = f"{shown(row.series.values[-1])} {row.unit or figure.unit}"
+        end = points[-1][1] + 4
+        end = taken + 16 if abs(end - taken) < 16 else end
+        taken = end
+        parts.append(_text(points[-1][0] + 10, end, last, "value"))
         parts.append(f'<circle class="{dot}" cx="{x + 6 + number * 220}" cy="{y + 34}" r="4"/>')
         parts.append(_text(x + 16 + number * 220, y + 38, row.name, "dim"))
     count = len(figure.rows[0].series.values)

@@ -28,7 +28,7 @@ class Start:
     engine: CommandLineEngine
     cli: CommandLine
     folder: Path
-    fats: tuple[Fat, Fat]
+    fats: tuple[Fat, Fat, Fat]
     say: Say
     seconds: dict[str, list[float]] = field(default_factory=dict)
     memory: dict[str, list[float]] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Start:
         return now / eng.MB
 
     def _figures(self) -> tuple[Figure, Figure]:
-        fat, tuned = (fat.name for fat in self.fats)
+        fat, tuned, full = (fat.name for fat in self.fats)
         seconds = {name: Series(tuple(values)) for name, values in self.seconds.items()}
         memory = {name: Series(tuple(values)) for name, values in self.memory.items()}
         return (
@@ -105,6 +105,7 @@ class Start:
                     Row(WARM, seconds[WARM], extra=_ratio(seconds[WARM], seconds[fat])),
                     Row(fat, seconds[fat], ours=False),
                     Row(tuned, seconds[tuned], ours=False, extra=_ratio(seconds[tuned], seconds[fat])),
+                    Row(full, seconds[full], ours=False, extra=_ratio(seconds[full], seconds[fat])),
                 ),
                 (Goal("of the fat container's time", seconds[OURS].over(seconds[fat]).median, 0.6, "x"),),
                 (
@@ -120,6 +121,7 @@ class Start:
                     Row("modulux", memory["modulux"], extra=_ratio(memory["modulux"], memory[fat])),
                     Row(fat, memory[fat], ours=False),
                     Row(tuned, memory[tuned], ours=False, extra=_ratio(memory[tuned], memory[fat])),
+                    Row(full, memory[full], ours=False, extra=_ratio(memory[full], memory[fat])),
                 ),
                 (Goal("of the fat container's memory", memory["modulux"].over(memory[fat]).median, 1.15, "x"),),
             ),

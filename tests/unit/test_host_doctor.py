@@ -138,16 +138,16 @@ def test_few_process_numbers(good: System) -> None:
 
 def test_no_tun_device(good: System) -> None:
     system = user(good)
-    assert devices.check(good) == []
-    assert devices.check(system)[0].status is Status.OK
+    assert devices.check(good, EngineInfo()) == []
+    assert devices.check(system, EngineInfo())[0].status is Status.OK
     (system.root / "dev/net/tun").unlink()
-    assert devices.check(system)[0].status is Status.FAIL
+    assert devices.check(system, EngineInfo())[0].status is Status.FAIL
 
 
 def test_a_tun_device_that_is_closed(good: System, monkeypatch: pytest.MonkeyPatch) -> None:
     system = user(good)
     monkeypatch.setattr("os.access", lambda *_: False)
-    (found,) = devices.check(system)
+    found = devices.check(system, EngineInfo())[0]
     assert found.status is Status.FAIL
     assert "chmod 666" in (found.mend or "")
 

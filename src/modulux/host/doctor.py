@@ -23,7 +23,7 @@ def examine(engine_name: str = "podman", ports_fixed: Sequence[int] = (), system
         *cgroups.check(system),
         *limits.check(system),
         *users.check(system),
-        *devices.check(system),
+        *devices.check(system, info),
         *storage.check(system, info),
         *ports.check(system),
     ]

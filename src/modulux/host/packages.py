@@ -174,6 +174,7 @@ def ensure(needs: Sequence[Need], yes: bool, ask: Ask, say: Say | None = None) -
         return []
     packages = [need.package for need in needs]
     command = " ".join(install_command(packages))
+    typed = f"{command.partition('apt-get')[0]}apt-get update && {command}"  # a new host has no package lists yet
     listing = "\n".join(f"  {need.package:<14} {need.why}" for need in needs)
     if not shutil.which("apt-get"):
         names = ", ".join(name for need in needs for name in (need.programs or (need.package,))[:1])
@@ -183,16 +184,17 @@ def ensure(needs: Sequence[Need], yes: bool, ask: Ask, say: Say | None = None) -
         )
     if os.geteuid() != 0 and not shutil.which("sudo"):
         raise HostError(
-            f"these host packages are missing, and only root may install them:\n{listing}", hint=f"Type as root: {command}"
+            f"these host packages are missing, and only root may install them:\n{listing}",
+            hint=f"Type as root: {typed.replace('sudo ', '')}",
         )
     if not yes:
         if not sys.stdin.isatty():
             raise HostError(
                 f"these host packages are missing, and there is no terminal to ask on:\n{listing}",
-                hint=f"Type: {command}\nor run the same command again with --yes.",
+                hint=f"Type: {typed}\nor run the same command again with --yes.",
             )
         if not ask(f"Modulux needs these host packages:\n{listing}\nInstall them by `{command}`?"):
-            raise CancelledError("nothing was installed", hint=f"To install them yourself, type: {command}")
+            raise CancelledError("nothing was installed", hint=f"To install them yourself, type: {typed}")
     install(packages, say or to_stderr)
     return packages
 

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import os
 
-from modulux.host.finding import Finding, Status, System
+from modulux.host.checks.engine import numbers
+from modulux.host.finding import EngineInfo, Finding, Status, System
+
+OWN_OVERLAY = (5, 13)
+"""From this kernel on users without root may stack layers by the kernel itself; before, /dev/fuse was the only quick way."""
 
 
-def check(system: System) -> list[Finding]:
-    """/dev/net/tun for the network; nothing else is needed where the kernel's own overlay works without root."""
+def check(system: System, info: EngineInfo) -> list[Finding]:
+    """/dev/net/tun for the network, /dev/fuse for image layers where nothing better is there."""
     if not system.rootless:
         return []
-    return [_open(system, "dev/net/tun", "networks of containers without root")]
+    return [_open(system, "dev/net/tun", "networks of containers without root"), _fuse(system, info)]
+
+
+def _fuse(system: System, info: EngineInfo) -> Finding:
+    found = _open(system, "dev/fuse", "quick storage of image layers without root")
+    if found.status is Status.OK:
+        return found
+    if info.driver == "overlay" or numbers(system.text("proc/sys/kernel/osrelease") or "") >= OWN_OVERLAY:
+        return Finding(found.name, Status.OK, "not to be had, and not needed: the kernel stacks layers itself")
+    return Finding(
+        found.name,
+        Status.WARN,
+        found.found.replace("cannot work", "is not to be had; Podman copies images instead"),
+        found.mend,
+    )
 
 
 def _open(system: System, path: str, use: str) -> Finding:

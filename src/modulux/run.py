@@ -20,7 +20,7 @@ log = logging.getLogger("modulux.run")
 HELD: set[int] = set()
 """File descriptors of locks that children must hold too: what outlives a killed parent still counts as under way."""
 
-_live: set[subprocess.Popen[bytes]] = set()
+_live: set[subprocess.Popen[bytes] | subprocess.Popen[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,11 @@ def lines(
         pass_fds=tuple(HELD),
     ) as process:
         assert process.stdout is not None
+        _live.add(process)
         try:
             yield process, (line.rstrip("\n") for line in process.stdout)
         finally:
+            _live.discard(process)
             _end(process)
 
 
@@ -134,7 +136,7 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def end_all() -> None:
-    """SIGTERM to every process that `run` waits for, in whichever thread: for an interrupt, which only the main one gets."""
+    """SIGTERM to every process of `run` and `lines` under way, in whichever thread: for an interrupt, which only the main one gets."""
     for process in list(_live):
         with contextlib.suppress(OSError):
             process.terminate()

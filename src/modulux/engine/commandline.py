@@ -12,7 +12,7 @@ from typing import Any
 from modulux import run
 from modulux.engine.protocol import Named, State, Version
 from modulux.errors import EngineError, HostError
-from modulux.model.plan import OWNER, Container, Network, Volume
+from modulux.model.plan import IMAGE, Container, Network, Volume
 
 TMPFS = {"/tmp": "512m", "/var/tmp": "512m", "/run": "64m"}
 """Where a module may write, beside its volumes; everything else is read-only."""
@@ -81,7 +81,7 @@ class CommandLineEngine:
 
     def images(self) -> set[str]:
         """References of all images that are ours."""
-        out = self.do(self.argv("images", "--filter", f"label={OWNER}=modulux", "--format", "{{.Repository}}:{{.Tag}}"))
+        out = self.do(self.argv("images", "--filter", f"label={IMAGE}=modulux", "--format", "{{.Repository}}:{{.Tag}}"))
         return set(out.split())
 
     def _named(self, kind: str, prefix: str) -> list[Named]:
@@ -158,7 +158,7 @@ class CommandLineEngine:
 
     def build_argv(self, context: Path, reference: str, arguments: Mapping[str, str]) -> list[str]:
         words = [w for k, v in arguments.items() for w in ("--build-arg", f"{k}={v}")] + self._ulimits()
-        owner = ["--label", f"{OWNER}=modulux"]
+        owner = ["--label", f"{IMAGE}=modulux"]
         return self.argv(
             *self.runtime_words(),
             "build",
@@ -186,8 +186,8 @@ class CommandLineEngine:
             words = {"container": ["rm", "--force"], "image": ["rmi"]}.get(kind, [kind, "rm"])
             self.do(self.argv(*words, *names))
 
-    def tidy_builds(self) -> None:
-        """Remove what an interrupted build of ours left behind."""
+    def tidy_build(self, base: str, since: float) -> None:
+        """Remove what an interrupted build on the image `base`, begun at `since` (epoch), left behind."""
 
 
 def _labels(labels: Mapping[str, str]) -> list[str]:

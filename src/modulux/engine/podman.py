@@ -9,7 +9,6 @@ from modulux import run
 from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import Named, State
 from modulux.errors import EngineError
-from modulux.resolve.catalog import REPOSITORY
 
 
 class Podman(CommandLineEngine):
@@ -38,21 +37,18 @@ class Podman(CommandLineEngine):
         else:
             super().remove(kind, names)
 
-    def tidy_builds(self) -> None:
-        """A killed build leaves its working container in the storage: those built on our images are ours."""
+    def tidy_build(self, base: str, since: float) -> None:
+        """A killed build leaves its working container in the storage; it carries no label, so image and time must fit."""
         done = run.run(self.argv("ps", "--all", "--external", "--format", "json"))
         try:
             items = json.loads(done.stdout or "[]")
         except ValueError:
             raise EngineError("podman ps: not JSON") from None
-        ours = [i["Id"] for i in items if i.get("State") == "storage" and _is_build(i)]
-        for id in ours:
-            run.run(self.argv("rm", "--force", id))
-
-
-def _is_build(item: dict[str, Any]) -> bool:
-    names = item.get("Names") or [""]
-    return str(item.get("Image", "")).startswith(REPOSITORY) and "working-container" in names[0]
+        for item in items:
+            name = (item.get("Names") or [""])[0]
+            left = item.get("State") == "storage" and item.get("Image") == base and name.endswith("working-container")
+            if left and float(item.get("Created") or 0) >= int(since):
+                run.run(self.argv("rm", "--force", item["Id"]))
 
 
 def _state(item: dict[str, Any]) -> State:

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from modulux import run
-from modulux.errors import BuildError, HostError
+from modulux.errors import HostError
+from modulux.images.failed import failed
 from modulux.model.module import Bootstrap
 from modulux.report import Line, Report
 
@@ -47,5 +48,5 @@ def bootstrap(made: Bootstrap, context: Path, *, mirror: str | None, proxy: str 
     except FileNotFoundError:
         raise HostError("mmdebstrap is not installed", hint="apt-get install mmdebstrap; or `modulux doctor`") from None
     if status != 0:
-        raise BuildError(f"mmdebstrap {made.suite} failed with {status}", hint="\n".join(said[-8:]))
+        raise failed(key, f"mmdebstrap {made.suite} failed with {status}", said, context)
     temporary.rmdir()

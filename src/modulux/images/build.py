@@ -13,14 +13,15 @@ from modulux import run
 from modulux.engine.protocol import Engine
 from modulux.errors import BuildError
 from modulux.images.bootstrap import bootstrap
+from modulux.images.failed import failed
 from modulux.model.plan import Image
 from modulux.parallel import along
 from modulux.paths import cache, lock
 from modulux.report import Count, Line, Note, Report, step
 from modulux.resolve.catalog import IGNORED, Catalog
 
-ENOUGH = 512 * 1024**2
-"""Bytes that must be free where images are built; with less, a failed build was most likely a full disk."""
+BASE = "base"
+"""A file in a build's folder: what it is built on, written when it began."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ def build(images: Sequence[Image], catalog: Catalog, engine: Engine, sources: So
     if not missing(images, engine):
         return []
     with lock("build", lambda: report(Note("another modulux is building; waiting for it"))) as fd, _held(fd):
-        _sweep(report)
-        engine.tidy_builds()
+        for left in _sweep(engine):
+            report(Note(f"removed what an interrupted build left: {left}"))
         todo = missing(images, engine)  # another build may have made some meanwhile
         references = {image.reference for image in todo}
         graph = {image: {b for b in todo if b.reference == image.base} for image in todo}
@@ -71,14 +72,14 @@ def build(images: Sequence[Image], catalog: Catalog, engine: Engine, sources: So
         try:
             along(graph, one, workers=2)
         except BaseException:
-            engine.tidy_builds()
+            _sweep(engine)
             raise
     return todo
 
 
 @contextlib.contextmanager
 def _held(fd: int) -> Iterator[None]:
-    """Let the processes of the build hold its lock too: if this process is killed, the next build waits for what still runs."""
+    """Let the processes of the build hold its lock: if this one is killed, the next build waits for what still runs."""
     run.HELD.add(fd)
     try:
         yield
@@ -92,28 +93,33 @@ def _folder() -> Path:
     return folder
 
 
-def _sweep(report: Report) -> None:
-    """Remove what killed builds left in our folder; the lock says that none is under way."""
-    for left in _folder().iterdir():
-        report(Note(f"removing what an interrupted build left: {left}"))
+def _sweep(engine: Engine) -> list[Path]:
+    """Remove what interrupted builds left, here and in the engine, and name it; the lock says that none is under way."""
+    lefts = list(_folder().iterdir())
+    for left in lefts:
+        with contextlib.suppress(OSError):
+            engine.tidy_build((left / BASE).read_text(), (left / BASE).stat().st_mtime)
         shutil.rmtree(left, ignore_errors=True)
+    return lefts
 
 
 def _build_one(image: Image, catalog: Catalog, engine: Engine, sources: Sources, report: Report) -> None:
     found = catalog.module(image.module)
-    with tempfile.TemporaryDirectory(dir=_folder(), prefix=found.name + ".") as name:
-        context = Path(name)
-        context.chmod(0o755)
-        for folder in reversed(catalog.folders(image.module)):
-            shutil.copytree(folder, context, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*IGNORED))
-        if not (context / "Containerfile").is_file():
-            raise BuildError(f"{found.folder}: has no Containerfile", hint="docs/contract.md says what belongs into a module")
-        (context / "rootfs").mkdir(exist_ok=True)
-        if found.contract.bootstrap:
-            bootstrap(
-                found.contract.bootstrap, context, mirror=sources.mirror, proxy=sources.proxy, report=report, key=image.module
-            )
-        _engine_build(image, context, engine, sources, report)
+    folder = Path(tempfile.mkdtemp(dir=_folder(), prefix=found.name + "."))
+    (folder / BASE).write_text(image.base or "")
+    context = folder / "context"
+    for part in reversed(catalog.folders(image.module)):
+        shutil.copytree(part, context, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*IGNORED))
+    if not (context / "Containerfile").is_file():
+        raise BuildError(f"{found.folder}: has no Containerfile", hint="docs/contract.md says what belongs into a module")
+    (context / "rootfs").mkdir(exist_ok=True)
+    folder.chmod(0o755)  # mmdebstrap without root works as another user
+    if found.contract.bootstrap:
+        bootstrap(
+            found.contract.bootstrap, context, mirror=sources.mirror, proxy=sources.proxy, report=report, key=image.module
+        )
+    _engine_build(image, context, engine, sources, report)
+    shutil.rmtree(folder)
 
 
 def _engine_build(image: Image, context: Path, engine: Engine, sources: Sources, report: Report) -> None:
@@ -127,10 +133,4 @@ def _engine_build(image: Image, context: Path, engine: Engine, sources: Sources,
             report(Line(image.module, line))
         status = process.wait()
     if status != 0:
-        free = shutil.disk_usage(context).free
-        if free < ENOUGH:
-            raise BuildError(
-                f"{image.module}: the disk is full ({free // 1024**2} MB left); nothing of the build was kept",
-                hint="make room, or move the engine's data to a larger disk; then run the same command again",
-            )
-        raise BuildError(f"{image.module}: {engine.name} build failed with {status}", hint="\n".join(said[-12:]))
+        raise failed(image.module, f"{engine.name} build failed with {status}", said, context)

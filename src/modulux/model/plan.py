@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 OWNER = "io.modulux.owner"
+IMAGE = "io.modulux.image"  # of images alone: containers inherit the labels of their image, whoever makes them
 DESKTOP = "io.modulux.desktop"
 MODULE = "io.modulux.module"
 ROLE = "io.modulux.role"

@@ -153,6 +153,23 @@ def test_a_tun_device_that_is_closed(good: System, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
+    ("kernel", "driver", "status"),
+    [
+        ("6.1.0-35-amd64", None, "ok"),
+        ("5.10.0-35-amd64", "overlay", "ok"),
+        ("5.10.0-35-amd64", "vfs", "warn"),
+        ("", None, "warn"),
+    ],
+)
+def test_no_fuse_device(good: System, kernel: str, driver: str | None, status: str) -> None:
+    system = user(good)
+    put(system.root, "proc/sys/kernel/osrelease", kernel)
+    assert one(devices.check(system, EngineInfo(driver=driver)), "/dev/fuse").status == status
+    put(system.root, "dev/fuse")
+    assert one(devices.check(system, EngineInfo(driver="vfs")), "/dev/fuse").found == "open"
+
+
+@pytest.mark.parametrize(
     ("text", "status"), [("somebody:1:65536\n", "ok"), ("1000:1:65536\n", "ok"), ("somebody:1:9\n", "fail"), ("", "fail")]
 )
 def test_ids(good: System, text: str, status: str) -> None:

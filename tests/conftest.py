@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Cli
 
-
 ENGINES = ["podman", "docker"]
 DESKTOPS = ["xfce", "openbox", "mixed"]
 

@@ -136,7 +136,7 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def end_all() -> None:
-    """SIGTERM to every process of `run` and `lines` under way, in whichever thread: for an interrupt, which only the main one gets."""
+    """SIGTERM to every process of `run` and `lines` under way, in any thread: an interrupt reaches only the main one."""
     for process in list(_live):
         with contextlib.suppress(OSError):
             process.terminate()

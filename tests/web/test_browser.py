@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-
 from tests.support.cli import Cli
 
 pytestmark = [pytest.mark.engine, pytest.mark.web]
@@ -63,7 +62,9 @@ def test_the_link_opens_the_desktop_and_what_is_typed_arrives(cli: Cli, xfce: st
     word = f"typed-{time.time_ns()}"
     page.mouse.click(700, 450)  # into the terminal
     page.keyboard.type(f"echo {word} > ~/Documents/typed\n", delay=20)
-    wait_until(lambda: word in cli.inside(xfce, "terminal", "cat ~/Documents/typed", status=None), "the typed text arrives in a file")
+    wait_until(
+        lambda: word in cli.inside(xfce, "terminal", "cat ~/Documents/typed", status=None), "the typed text arrives in a file"
+    )
     assert failures == []
     cookie = next(c for c in context.cookies() if xfce in c["name"])
     assert cookie["httpOnly"]

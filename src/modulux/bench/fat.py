@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shlex
@@ -15,7 +16,7 @@ from typing import Any
 from modulux import run
 from modulux.bench import engine as eng
 from modulux.engine.commandline import CommandLineEngine
-from modulux.errors import BuildError
+from modulux.errors import BuildError, EngineError
 from modulux.paths import lock, shipped
 
 HERE = Path(__file__).parent / "fat"
@@ -74,6 +75,10 @@ def build(engine: CommandLineEngine, plan: dict[str, Any], say: Callable[[str], 
                     _build(engine, reference, arguments, _context)
             if tuned not in have:
                 _build(engine, tuned, {"FAT": fat}, lambda folder: _tuned_context(folder, plan))
+            # Those of before: never another's, for the repository is bench's own.
+            _forget(
+                engine, [image for image in have if image.startswith(f"{REPOSITORY}/") and image not in (fat, whole, tuned)]
+            )
         finally:
             run.HELD.discard(fd)
     return (
@@ -87,6 +92,12 @@ def _build(engine: CommandLineEngine, reference: str, arguments: dict[str, str],
     with tempfile.TemporaryDirectory(prefix="modulux-bench.") as folder:
         fill(Path(folder))
         eng.build(engine, Path(folder), reference, arguments)
+
+
+def _forget(engine: CommandLineEngine, images: Sequence[str]) -> None:
+    for image in images:
+        with contextlib.suppress(EngineError):  # a container of another bench may use it still
+            engine.remove("image", [image])
 
 
 def _context(folder: Path) -> None:

@@ -63,6 +63,8 @@ def measure(
             found.append(size.measure(engine, plan))
         if "many" in options.figures:
             found.append(many.measure(engine, cli, folder, options.desktops, say))
+    if {"start", "memory"} & set(options.figures):
+        say(f"the images to compare with stay, for the next time: {engine.program} images {fat.REPOSITORY}/*")
     return Results(machine(engine), tuple(figure for figure in found if figure.key in options.figures))
 
 

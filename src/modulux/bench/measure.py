@@ -55,7 +55,8 @@ def measure(
         plan = _built(cli, folder, say)
         if {"start", "memory"} & set(options.figures):
             say("building the fat container to compare with")
-            starts = Start(engine, cli, folder, fat.build(engine, plan, say), say)
+            images = frozenset(image["reference"] for image in plan["images"])
+            starts = Start(engine, cli, folder, fat.build(engine, plan, say), images, say)
             found += starts.measure(options.rounds)
         if "key" in options.figures:
             found.append(keys.measure(engine, cli, folder, options.keys, say))

@@ -29,6 +29,7 @@ class Start:
     cli: CommandLine
     folder: Path
     fats: tuple[Fat, Fat, Fat]
+    images: frozenset[str]
     say: Say
     seconds: dict[str, list[float]] = field(default_factory=dict)
     memory: dict[str, list[float]] = field(default_factory=dict)
@@ -50,6 +51,10 @@ class Start:
             where.setdefault(name, []).append(value)
 
     def _ours(self, file: Path, counts: bool) -> None:
+        if not self.images <= self.engine.images():
+            self.say("start: some of the images have gone meanwhile; building them again, which does not count")
+            with self.cli.gone_after(NAME):
+                self.cli.up(file)
         with self.cli.gone_after(NAME):
             seconds, _ = self.cli.up(file)
             self._note(self.seconds, OURS, seconds, counts)

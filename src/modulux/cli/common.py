@@ -19,6 +19,7 @@ from modulux.config import Loaded, load_settings
 from modulux.engine.choose import choose, engine_name
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import CancelledError, FileError
+from modulux.host.chroot import chrooted
 from modulux.host.limits import engine_workarounds
 from modulux.images.build import Sources
 from modulux.model.desktop import Desktop
@@ -57,7 +58,7 @@ class Common:
         """The engine, told what this host does not allow."""
         name = engine_name(self.loaded.settings.engine)
         found = engine_workarounds(name)
-        return choose(name, runtime=found.runtime, ulimits=found.ulimits)
+        return choose(name, runtime=found.runtime, ulimits=found.ulimits, chrooted=chrooted())
 
     @cached_property
     def catalog(self) -> Catalog:

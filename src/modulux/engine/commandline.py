@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modulux import run
+from modulux.engine.enter import enter_argv
 from modulux.engine.protocol import Named, State, Version
 from modulux.errors import EngineError, HostError
 from modulux.model.plan import IMAGE, Container, Network, Volume
@@ -24,6 +25,7 @@ class CommandLineEngine:
     Args:
         runtime: the OCI runtime to ask for, None for the engine's own choice.
         ulimits: `nofile` and the like, for each container.
+        chrooted: this process lives in a chroot, where the engine's own `exec` would end up at the real host's root.
     """
 
     name = ""
@@ -35,6 +37,7 @@ class CommandLineEngine:
         self.program = program or self.name
         self.runtime = runtime
         self.ulimits = dict(ulimits or {})
+        self.chrooted = chrooted
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -148,6 +151,9 @@ class CommandLineEngine:
         return ["--runtime", self.runtime] if self.runtime else []
 
     def exec_argv(self, container: str, command: Sequence[str], *, stdin: bool = False, tty: bool = False) -> list[str]:
+        if self.chrooted:
+            (item,) = self._inspect("container", [container])
+            return enter_argv(item["State"]["Pid"], item["Config"]["Env"], command)
         flags = (["--interactive"] if stdin else []) + (["--tty"] if tty else [])
         return self.argv("exec", *flags, container, *command)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modulux.host.checks import cgroups, devices, engine, limits, ports, runtime, storage, users
+from modulux.host.checks import cgroups, devices, engine, limits, ports, root, runtime, storage, users
 from modulux.host.finding import Finding, Status, System
 
 
@@ -26,6 +26,7 @@ def examine(engine_name: str = "podman", ports_fixed: Sequence[int] = (), system
         *devices.check(system, info),
         *storage.check(system, info),
         *ports.check(system),
+        *root.check(system),
     ]
 
 

@@ -31,7 +31,7 @@ def answer(text: str) -> object:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be in a chroot that matters")
 @pytest.mark.parametrize(("root", "said", "expected"), [("/", "1:2", False), ("/srv/root", "1:2", True), ("/@", "here", False)])
 def test_by_what_is_mounted_and_where_the_namespace_begins(tmp_path: Path, root: str, said: str, expected: bool) -> None:
-    here = os.stat("/")
+    here = Path("/").stat()
     text = f"{here.st_dev}:{here.st_ino}" if said == "here" else said
     assert chrooted(proc(tmp_path, root), answer(text)) is expected  # type: ignore[arg-type]
 

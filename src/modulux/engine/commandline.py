@@ -32,7 +32,12 @@ class CommandLineEngine:
     log_options: tuple[str, ...] = ()
 
     def __init__(
-        self, *, program: str | None = None, runtime: str | None = None, ulimits: Mapping[str, int] | None = None
+        self,
+        *,
+        program: str | None = None,
+        runtime: str | None = None,
+        ulimits: Mapping[str, int] | None = None,
+        chrooted: bool = False,
     ) -> None:
         self.program = program or self.name
         self.runtime = runtime

@@ -1,7 +1,7 @@
 """Whether this process lives in a chroot.
 
-An engine's `exec` joins a container's mount namespace, which puts a process at that namespace's own root. In a chroot that is the
-root of the real host, not of the container: runtimes pivot only the chroot's mount away. Standard library only.
+An engine's `exec` joins a container's mount namespace, which puts a process at that namespace's own root. In a chroot that is
+the root of the real host, not of the container: runtimes pivot only the chroot's mount away. Standard library only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def chrooted(proc: Path = Path("/proc"), execute: Callable[[Sequence[str]], Comp
     roots = [fields[3] for line in lines if (fields := line.split())[4] == "/"]
     if roots == ["/"] or os.geteuid() != 0:
         return False
-    here = os.stat("/")
+    here = Path("/").stat()
     try:  # joining the namespace that one is in already puts one at its root
         done = execute(["nsenter", f"--mount={proc}/self/ns/mnt", "--", "stat", "--format", "%d:%i", "/"])
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from modulux.cli.common import Common, Yes, find_desktop, host_facts, read_desktop
 from modulux.cli.host import prepare_host
-from modulux.cli.ways import show_ways
+from modulux.cli.ways import me, show_ways
 from modulux.desktop.link import Ways, ways
 from modulux.desktop.up import up as bring_up
 from modulux.errors import NotFoundError
@@ -56,4 +56,4 @@ def up(
 def _show(console: Console, name: str, changed: bool, into: Ways) -> None:
     console.print(f"[bold]{name}[/] is {'up' if changed else 'up; nothing had to change'}.")
     show_ways(console, name, into)
-    console.print(f"  stop it     modulux down {name}")
+    console.print(f"  stop it     {me()} down {name}", markup=False)

@@ -9,6 +9,7 @@ from modulux.desktop.state import Found, Module
 from modulux.engine.protocol import Engine
 from modulux.errors import EngineError, NotFoundError
 from modulux.model.interface import Interface
+from modulux.parallel import each
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,10 @@ def ways(engine: Engine, found: Found, interfaces: dict[str, Interface]) -> Ways
             f"`{found.desktop}` has no gateway that runs", hint=f"modulux up, or modulux logs {found.desktop} web"
         )
     web, vnc = (_address(module, interfaces.get(name)) for name in ("web", "vnc"))
-    browser = f"http://{web}{act(engine, module, 'link')}" if web and "link" in module.actions else None
-    password = act(engine, module, "vnc-password") if vnc and "vnc-password" in module.actions else None
-    return Ways(browser, vnc, password)
+    wanted = [action for action, address in (("link", web), ("vnc-password", vnc)) if address and action in module.actions]
+    said = each(wanted, lambda action: act(engine, module, action))
+    browser = f"http://{web}{said['link']}" if "link" in said else None
+    return Ways(browser, vnc if "vnc-password" in said else None, said.get("vnc-password"))
 
 
 def _address(module: Module, interface: Interface | None) -> str | None:

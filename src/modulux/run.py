@@ -129,14 +129,16 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
         list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=environment(None)
     ) as process:
+        _live.add(process)
         try:
             yield process
         finally:
+            _live.discard(process)
             _end(process)
 
 
 def end_all() -> None:
-    """SIGTERM to every process of `run` and `lines` under way, in any thread: an interrupt reaches only the main one."""
+    """SIGTERM to every process under way, in any thread: an interrupt reaches only the main one."""
     for process in list(_live):
         with contextlib.suppress(OSError):
             process.terminate()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modulux import rfb, run
 from modulux.engine.commandline import CommandLineEngine
-from modulux.errors import BuildError, EngineError
+from modulux.errors import BuildError, EngineError, RfbError
 
 MB = 1_000_000
 
@@ -64,6 +65,25 @@ def _near(path: Path) -> Any:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def place(engine: CommandLineEngine, volume: str, socket: str) -> Path:
+    """Where a socket in a volume lies on the host."""
+    return Path(inspect(engine, "volume", volume)["Mountpoint"], Path(socket).name)
+
+
+def soon(socket: Path, seconds: float = 60.0) -> rfb.Client:
+    """An RFB client at a socket of the host's, as soon as there is one that answers.
+
+    Raises:
+        EngineError: there was none in time, or it cannot be reached (a rootless engine's volumes belong to other users).
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, RfbError), _near(socket) as path:
+            return rfb.Client(rfb.open_unix(path), timeout=seconds)
+        time.sleep(0.01)
+    raise EngineError(f"the socket {socket} cannot be reached from here", hint="run bench as root, with a rootful engine")
 
 
 def direct(engine: CommandLineEngine, container: str, volume: str, socket: str) -> tuple[rfb.Client, bool]:

@@ -69,7 +69,7 @@ def build(engine: CommandLineEngine, plan: dict[str, Any], say: Callable[[str], 
     with lock("build", lambda: say("another modulux is building; waiting for it")) as fd:
         run.HELD.add(fd)
         try:
-            have = engine.images()
+            have = engine.ours(REPOSITORY)
             for reference, arguments in ((fat, same), (whole, full)):
                 if reference not in have:
                     _build(engine, reference, arguments, _context)

@@ -81,7 +81,9 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line and end the process with the error's own exit code."""
     tokens = sys.argv[1:] if argv is None else argv
     debug = "--debug" in tokens
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(relativeCreated)6d ms  %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING, format="%(relativeCreated)6d ms  %(message)s", stream=sys.stderr
+    )
     signal.signal(signal.SIGTERM, _terminated)
     try:
         command_line()(tokens or ["--help"], exit_on_error=False, print_error=False)

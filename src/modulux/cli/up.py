@@ -37,8 +37,11 @@ def up(
     plan = resolve(read_desktop(path), common.catalog, host_facts(), str(path))
     engine = common.driver
     prepare_host(common, yes)
-    build(plan.images, common.catalog, engine, common.sources, common.report)
-    came = bring_up(engine, plan, common.report, keep=keep)
+
+    def images() -> None:
+        build(plan.images, common.catalog, engine, common.sources, common.report)
+
+    came = bring_up(engine, plan, common.report, images, keep=keep)
     try:
         into = ways(engine, came.found, common.catalog.interfaces)
     except NotFoundError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modulux import run
@@ -9,7 +11,6 @@ from modulux.desktop.state import Found, Module
 from modulux.engine.protocol import Engine
 from modulux.errors import EngineError, NotFoundError
 from modulux.model.interface import Interface
-from modulux.parallel import each
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,18 @@ class Ways:
     vnc_password: str | None
 
 
-def act(engine: Engine, module: Module, action: str) -> str:
-    """What the module's action printed, without the last newline.
+def act(engine: Engine, module: Module, actions: Sequence[str]) -> dict[str, str]:
+    """What each of the module's `actions` printed, one line each; all of them by one `exec`.
 
     Raises:
-        EngineError: it failed.
+        EngineError: one failed.
     """
-    done = run.run(engine.exec_argv(module.name, module.actions[action]), timeout=20)
-    if not done.ok:
-        raise EngineError(f"{module.id}: {action}: {done.stderr.strip() or f'exit status {done.status}'}")
-    return done.stdout.strip()
+    script = " && ".join(shlex.join(module.actions[action]) for action in actions)
+    done = run.run(engine.exec_argv(module.name, ["sh", "-c", script]), timeout=20)
+    lines = done.stdout.splitlines()
+    if not done.ok or len(lines) != len(actions):
+        raise EngineError(f"{module.id}: {', '.join(actions)}: {done.stderr.strip() or f'exit status {done.status}'}")
+    return dict(zip(actions, lines, strict=True))
 
 
 def ways(engine: Engine, found: Found, interfaces: dict[str, Interface]) -> Ways:
@@ -46,7 +49,7 @@ def ways(engine: Engine, found: Found, interfaces: dict[str, Interface]) -> Ways
         )
     web, vnc = (_address(module, interfaces.get(name)) for name in ("web", "vnc"))
     wanted = [action for action, address in (("link", web), ("vnc-password", vnc)) if address and action in module.actions]
-    said = each(wanted, lambda action: act(engine, module, action))
+    said = act(engine, module, wanted)
     browser = f"http://{web}{said['link']}" if "link" in said else None
     return Ways(browser, vnc if "vnc-password" in said else None, said.get("vnc-password"))
 

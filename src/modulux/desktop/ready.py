@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 
 from modulux import run
 from modulux.engine.protocol import Engine
 from modulux.errors import NotReadyError, RfbError
-from modulux.model.plan import Container
+from modulux.model.module import Role
+from modulux.model.plan import Container, Plan
+from modulux.parallel import each
 from modulux.rfb import Client, open_pipe, wait_drawn
+
+UNDISTURBED = 2.5
+"""Seconds in which only the picture is watched: every check costs time that the desktop needs to draw itself."""
 
 
 class ModuleNotReadyError(NotReadyError):
@@ -18,6 +25,52 @@ class ModuleNotReadyError(NotReadyError):
     def __init__(self, message: str, *, container: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.container = container
+
+
+def picture(engine: Engine, viewer: str, socket: str) -> Client:
+    """An RFB client at the viewer's socket, through the engine's `exec`: works wherever the engine is.
+
+    The socket is waited for inside, so that this may be called as soon as the viewer's container runs.
+    """
+    script = 'until nc -zU "$0" 2>/dev/null; do sleep 0.02; done; exec nc -N -U "$0"'
+    return Client(open_pipe(engine.exec_argv(viewer, ["sh", "-c", script, socket], stdin=True)), timeout=60)
+
+
+class Watch:
+    """Watches the picture from the moment its viewer runs, while the rest is still being started."""
+
+    def __init__(self, engine: Engine, plan: Plan) -> None:
+        self.engine = engine
+        self.plan = plan
+        self.viewer = next((c for c in plan.containers if c.role == Role.VIEWER), None)
+        self.pool = ThreadPoolExecutor(1)
+        self.future: Future[None] | None = None
+
+    def begin(self) -> None:
+        """Watch from now on; does nothing where there is no viewer, or a second time."""
+        if self.viewer is not None and self.future is None:
+            self.future = self.pool.submit(_wait_picture, self.engine, self.viewer, self.plan.containers)
+
+    def drawn(self, seconds: float) -> bool:
+        """Whether the desktop was drawn, or the watch came to another end, within `seconds`."""
+        return self.future is None or bool(wait([self.future], seconds).done)
+
+    def end(self) -> None:
+        """Return once the desktop is drawn.
+
+        Raises:
+            ModuleNotReadyError: it was not in time.
+        """
+        if self.future is not None:
+            self.future.result()
+
+    def abandon(self) -> None:
+        """Watch no longer, whatever comes."""
+        if self.future is not None and not self.future.done():
+            run.end_all()
+            with suppress(Exception):
+                self.future.result(10)
+        self.pool.shutdown(wait=False)
 
 
 def wait_ready(engine: Engine, container: Container) -> None:
@@ -34,23 +87,34 @@ def wait_ready(engine: Engine, container: Container) -> None:
         raise ModuleNotReadyError(f"{container.module} is not ready: {why[0]}", container=container.name)
 
 
-def picture(engine: Engine, viewer: str, socket: str) -> Client:
-    """An RFB client at the viewer's socket, through the engine's `exec`: works wherever the engine is."""
-    return Client(open_pipe(engine.exec_argv(viewer, ["nc", "-N", "-U", socket], stdin=True)))
+def wait_all_ready(engine: Engine, containers: Sequence[Container]) -> None:
+    """Return once the conditions of all hold; the first that is not ready ends the wait for the others."""
+    by_name = {c.name: c for c in containers}
+    try:
+        each(list(by_name), lambda name: wait_ready(engine, by_name[name]), workers=max(1, len(by_name)))
+    except NotReadyError:
+        run.end_all()
+        raise
 
 
-def wait_picture(engine: Engine, viewer: str, socket: str, containers: Sequence[Container]) -> None:
-    """Return once a frame shows every area drawn that the contracts name.
+def unproven(plan: Plan) -> list[Container]:
+    """The containers whose readiness does not follow from another's.
 
-    Raises:
-        ModuleNotReadyError: not in time.
+    A module runs its command only after the sockets of what it requires accept, so who only has to offer such a socket is ready
+    when one that takes it is.
     """
+    waited_for = {socket for c in plan.containers for socket in c.env.get("MODULUX_WAIT", "").split()}
+    return [c for c in plan.containers if not {*c.ready.conditions} <= {f"socket={socket}" for socket in waited_for}]
+
+
+def _wait_picture(engine: Engine, viewer: Container, containers: Sequence[Container]) -> None:
     drawing = [c for c in containers if c.ready.drawn]
     areas = [area for c in drawing for area in c.ready.drawn]
     timeout = max((c.ready.timeout for c in drawing), default=30.0)
+    socket = viewer.ready.conditions[0].partition("=")[2]
     try:
-        with picture(engine, viewer, socket) as client:
+        with picture(engine, viewer.name, socket) as client:
             wait_drawn(client, areas, timeout)
     except (RfbError, NotReadyError) as error:
-        container = drawing[0].name if drawing else viewer
-        raise ModuleNotReadyError(f"{container} is not drawn: {error}", container=container) from None
+        late = drawing[0] if drawing else viewer
+        raise ModuleNotReadyError(f"{late.module} is not drawn: {error}", container=late.name) from None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from modulux import run
 from modulux.desktop.change import Change, change
 from modulux.desktop.down import remove
-from modulux.desktop.ready import ModuleNotReadyError, wait_picture, wait_ready
+from modulux.desktop.ready import UNDISTURBED, ModuleNotReadyError, Watch, unproven, wait_all_ready
+from modulux.desktop.start import start
 from modulux.desktop.state import Found, look
 from modulux.engine.protocol import Engine
 from modulux.errors import HostError, ModuluxError, NotReadyError
 from modulux.model.module import Role
-from modulux.model.plan import Container, Plan
-from modulux.parallel import along, each
+from modulux.model.plan import Plan
 from modulux.paths import lock
 from modulux.ports import taken
 from modulux.report import Note, Report, step
@@ -31,14 +33,15 @@ class Came:
     found: Found
 
 
-def up(engine: Engine, plan: Plan, report: Report, *, keep: bool = False) -> Came:
-    """Make the plan true. The images must be there.
+def up(engine: Engine, plan: Plan, report: Report, images: Callable[[], object], *, keep: bool = False) -> Came:
+    """Make the plan true.
 
     Args:
+        images: sees to it that the plan's images are there; called while the engine is asked what runs.
         keep: leave what was started as it is if it does not get ready.
 
     Raises:
-        NameTakenError, EngineError.
+        NameTakenError, EngineError, BuildError.
         HostError: a port of the desktop file is taken.
         NotReadyError: a module died or did not get ready in time; the hint holds the end of its log.
     """
@@ -46,17 +49,19 @@ def up(engine: Engine, plan: Plan, report: Report, *, keep: bool = False) -> Cam
         before = look(engine, plan.desktop)
         todo = change(plan, before)
         _check_ports(todo, before)
+        if todo.start:
+            images()
+        watch = Watch(engine, plan)
         try:
-            _apply(engine, plan, todo, report)
+            now = _apply(engine, plan, todo, watch, report)
         except BaseException as error:  # noqa: BLE001  an interrupt too: nothing half-made stays
+            watch.abandon()
             told = explained(error, engine)  # before the undo: the log goes with the container
             if not keep:
                 with contextlib.suppress(ModuluxError):
                     _undo(engine, plan, before, report)
             raise told from None
-        return Came(
-            tuple(c.name for c in todo.start), tuple(n for wave in todo.remove for n in wave), look(engine, plan.desktop)
-        )
+        return Came(tuple(c.name for c in todo.start), tuple(n for wave in todo.remove for n in wave), now)
 
 
 def _check_ports(todo: Change, before: Found) -> None:
@@ -70,52 +75,27 @@ def _check_ports(todo: Change, before: Found) -> None:
             )
 
 
-def _apply(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:
+def _apply(engine: Engine, plan: Plan, todo: Change, watch: Watch, report: Report) -> Found:
     if todo.remove:
         with step(report, "replace", "taking away what differs"):
             for wave in todo.remove:
                 engine.remove("container", wave)
+    draws = any(c.ready.drawn or c.role in (Role.DISPLAY, Role.VIEWER) for c in todo.start)
     if todo.start:
-        _make(engine, todo)
         with step(report, "start", f"starting {', '.join(c.short for c in todo.start)}"):
-            starting = {c.name for c in todo.start}
-            by_name = {c.name: c for c in todo.start}
-            along({c.name: set(c.needs) & starting for c in todo.start}, lambda name: engine.do(engine.run_argv(by_name[name])))
+            start(engine, todo, lambda c: watch.begin() if draws and c is watch.viewer else None)
+    if draws:
+        watch.begin()
+        if watch.viewer is None:
+            report(Note("this desktop has no viewer, so its picture was not looked at"))
     with step(report, "ready", "waiting until it can be used"):
-        _wait(engine, plan, todo, report)
-
-
-def _make(engine: Engine, todo: Change) -> None:
-    """Volumes and networks, in parallel."""
-    commands = [engine.volume_argv(v) for v in todo.volumes] + [engine.network_argv(n) for n in todo.networks]
-    each([tuple(c) for c in commands], engine.do)
-
-
-def _wait(engine: Engine, plan: Plan, todo: Change, report: Report) -> None:
-    """Every module's conditions, and the picture when something was started that draws."""
-    jobs: dict[str, Container | None] = {c.name: c for c in plan.containers}
-    viewer = next((c for c in plan.containers if c.role == Role.VIEWER), None)
-    draws = [c for c in todo.start if c.ready.drawn or c.role in (Role.DISPLAY, Role.VIEWER)]
-    if draws and viewer is None:
-        report(Note("this desktop has no viewer, so its picture was not looked at"))
-
-    def job(key: str) -> None:
-        container = jobs[key]
-        if container is not None:
-            wait_ready(engine, container)
-        elif viewer is not None:
-            socket = viewer.ready.conditions[0].partition("=")[2]
-            wait_picture(engine, viewer.name, socket, list(plan.containers))
-
-    graph: dict[str, set[str]] = {name: set() for name in jobs}
-    if draws and viewer is not None:
-        jobs["picture"] = None
-        graph["picture"] = {viewer.name}
-    try:
-        along(graph, job, workers=len(graph))
-    except NotReadyError:
-        run.end_all()
-        raise
+        watch.drawn(UNDISTURBED)
+        checked = unproven(plan) if todo.start else list(plan.containers)
+        with ThreadPoolExecutor(1) as pool:
+            now = pool.submit(look, engine, plan.desktop)
+            wait_all_ready(engine, checked)
+            watch.end()
+            return now.result()
 
 
 def _undo(engine: Engine, plan: Plan, before: Found, report: Report) -> None:

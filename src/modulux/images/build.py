@@ -41,7 +41,7 @@ class _Progress:
 
 def missing(images: Sequence[Image], engine: Engine) -> list[Image]:
     """Those that the engine does not have."""
-    there = engine.images()
+    there = engine.images([image.reference for image in images])
     return [image for image in images if image.reference not in there]
 
 

@@ -110,7 +110,7 @@ def _built(images: Sequence[Image], catalog: Catalog, engine: CommandLineEngine,
 
 
 def _started(engine: CommandLineEngine, plan: Plan, report: Report) -> str:
-    came = up(engine, plan, report)
+    came = up(engine, plan, report, lambda: None)
     return f"with {len(came.started) - 1} others"
 
 

@@ -25,8 +25,12 @@ class Cli:
         chosen = {"MODULUX_ENGINE": self.engine} if self.engine else {}
         return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "140", **chosen, **self.env}
 
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """How `argv` is started; another user's command line starts it as that user."""
+        return list(argv)
+
     def argv(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "modulux", *words]
+        return self.command([sys.executable, "-m", "modulux", *words])
 
     def run(self, *words: str, status: int | None = 0, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -68,7 +72,9 @@ class Cli:
     def native(self, *words: str, check: bool = True) -> str:
         """The engine's own command line."""
         assert self.engine
-        done = subprocess.run([self.engine, *words], capture_output=True, text=True, env=self.environment(), check=False)
+        done = subprocess.run(
+            self.command([self.engine, *words]), capture_output=True, text=True, env=self.environment(), check=False
+        )
         assert done.returncode == 0 or not check, f"{words}: {done.stderr}"
         return done.stdout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -58,7 +59,9 @@ class Common:
         """The engine, told what this host does not allow."""
         name = engine_name(self.loaded.settings.engine)
         found = engine_workarounds(name)
-        return choose(name, runtime=found.runtime, ulimits=found.ulimits, chrooted=chrooted())
+        os.environ.update(found.environment)  # for every call of the engine, whoever makes it
+        rootless = os.geteuid() != 0
+        return choose(name, runtime=found.runtime, ulimits=found.ulimits, chrooted=chrooted(), rootless=rootless)
 
     @cached_property
     def catalog(self) -> Catalog:

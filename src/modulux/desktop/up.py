@@ -82,6 +82,8 @@ def _apply(engine: Engine, plan: Plan, todo: Change, watch: Watch, report: Repor
                 engine.remove("container", wave)
     draws = any(c.ready.drawn or c.role in (Role.DISPLAY, Role.VIEWER) for c in todo.start)
     if todo.start:
+        if len(todo.start) == len(plan.containers):
+            engine.adopt([v.name for v in plan.volumes if v not in todo.volumes], plan.containers[0].host_files)
         with step(report, "start", f"starting {', '.join(c.short for c in todo.start)}"):
             start(engine, todo, lambda c: watch.begin() if draws and c is watch.viewer else None)
     if draws:

@@ -27,6 +27,8 @@ def engine_name(asked: str | None) -> str:
     return asked
 
 
-def choose(asked: str | None, *, runtime: str | None, ulimits: Mapping[str, int], chrooted: bool = False) -> CommandLineEngine:
+def choose(
+    asked: str | None, *, runtime: str | None, ulimits: Mapping[str, int], chrooted: bool = False, rootless: bool = False
+) -> CommandLineEngine:
     """The engine, told what this host does not allow."""
-    return ENGINES[engine_name(asked)](runtime=runtime, ulimits=ulimits, chrooted=chrooted)
+    return ENGINES[engine_name(asked)](runtime=runtime, ulimits=ulimits, chrooted=chrooted, rootless=rootless)

@@ -26,6 +26,7 @@ class CommandLineEngine:
         runtime: the OCI runtime to ask for, None for the engine's own choice.
         ulimits: `nofile` and the like, for each container.
         chrooted: this process lives in a chroot, where the engine's own `exec` would end up at the real host's root.
+        rootless: this process is not root's.
     """
 
     name = ""
@@ -38,11 +39,13 @@ class CommandLineEngine:
         runtime: str | None = None,
         ulimits: Mapping[str, int] | None = None,
         chrooted: bool = False,
+        rootless: bool = False,
     ) -> None:
         self.program = program or self.name
         self.runtime = runtime
         self.ulimits = dict(ulimits or {})
         self.chrooted = chrooted
+        self.rootless = rootless
 
     # -- running -----------------------------------------------------------------------------------------------------
 
@@ -57,7 +60,7 @@ class CommandLineEngine:
             HostError: the engine's program is not there.
         """
         try:
-            done = run.run(argv, timeout=timeout, env=self.build_env())
+            done = run.run(argv, timeout=timeout)
         except FileNotFoundError:
             raise HostError(f"{self.program} is not installed", hint="modulux doctor") from None
         if not done.ok:
@@ -66,7 +69,15 @@ class CommandLineEngine:
         return done.stdout
 
     def build_env(self) -> dict[str, str]:
+        """Variables for builds; those for every call are set once, where the engine is chosen (cli/common.py)."""
         return {}
+
+    def identity(self, c: Container) -> list[str]:  # noqa: ARG002  for engines that have a say in it
+        """Words of `run` that say who UID 1000 of the container is outside."""
+        return []
+
+    def adopt(self, volumes: Sequence[str], host_files: bool) -> None:
+        """Give what `volumes` hold to whoever UID 1000 is outside now; nobody may be using them."""
 
     def version(self) -> Version:
         if shutil.which(self.program) is None:
@@ -87,10 +98,15 @@ class CommandLineEngine:
     def networks(self, prefix: str) -> list[Named]:
         return self._named("network", prefix)
 
-    def images(self) -> set[str]:
-        """References of all images that are ours."""
-        out = self.do(self.argv("images", "--filter", f"label={IMAGE}=modulux", "--format", "{{.Repository}}:{{.Tag}}"))
-        return set(out.split())
+    def images(self, references: Sequence[str]) -> set[str]:
+        """Those of `references` that are there; asked for by name, since a list of all images takes an engine seconds."""
+        items = self._inspect("image", list(dict.fromkeys(references)))
+        return {tag for item in items for tag in item.get("RepoTags") or []} & set(references)
+
+    def ours(self, repository: str) -> set[str]:
+        """References of all images below `repository` that carry our label; slow where there are many images."""
+        words = ["--filter", f"reference={repository}/*", "--filter", f"label={IMAGE}=modulux"]
+        return set(self.do(self.argv("images", *words, "--format", "{{.Repository}}:{{.Tag}}")).split())
 
     def _named(self, kind: str, prefix: str) -> list[Named]:
         names = self.do(self.argv(kind, "ls", "--filter", f"name={prefix}", "--format", "{{.Name}}")).split()
@@ -136,7 +152,7 @@ class CommandLineEngine:
             "--pids-limit",
             str(c.pids),
         ]
-        words += self._ulimits()
+        words += [*self._ulimits(), *self.identity(c)]
         words += [w for path, size in TMPFS.items() for w in ("--tmpfs", f"{path}:rw,nosuid,nodev,mode=1777,size={size}")]
         words += ["--ipc", c.ipc if c.ipc in ("private", "shareable") else f"container:{c.ipc}"]
         words += ["--shm-size", str(c.shm)] if c.ipc in ("private", "shareable") else []

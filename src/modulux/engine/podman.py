@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from modulux import run
 from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import Named, State
 from modulux.errors import EngineError
+from modulux.model.plan import Container
 
 
 class Podman(CommandLineEngine):
@@ -19,8 +23,25 @@ class Podman(CommandLineEngine):
     # without layers an interrupted build leaves no half-made images, and each module is one layer
     build_options = ("--layers=false", "--pull-never", "--force-rm")
 
-    def build_env(self) -> dict[str, str]:
-        return {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+    def identity(self, c: Container) -> list[str]:
+        """Without root UID 1000 of a container is one of the user's spare ids; for the host's files it must be the user.
+
+        Then all containers of the desktop are mapped alike, since they share volumes. Podman copies each image for that mapping
+        when it is first used, so it is done only when it must be.
+        """
+        if not (self.rootless and c.host_files):
+            return []
+        return ["--userns", f"container:{c.needs[0]}" if c.needs else "keep-id:uid=1000,gid=1000"]
+
+    def adopt(self, volumes: Sequence[str], host_files: bool) -> None:
+        """As in `identity`; without root, what another mapping wrote would be closed to this one."""
+        if not (self.rootless and volumes):
+            return
+        points = [Path(item["Mountpoint"]) for item in self._inspect("volume", volumes)]
+        strange = [str(point) for point in points if (point.stat().st_uid == os.geteuid()) != host_files]
+        if strange:
+            owner = "0:0" if host_files else "1000:1000"  # as `unshare` sees the user, and UID 1000 of other containers
+            self.do(self.argv("unshare", "chown", "--recursive", "--no-dereference", owner, *strange))
 
     def containers(self, prefix: str) -> list[State]:
         out = self.do(self.argv("ps", "--all", "--filter", f"name=^{prefix}", "--format", "json"))

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from modulux import run
-from modulux.host.limits import hard_limits
+from modulux.host.limits import engine_workarounds, hard_limits
 from modulux.host.packages import find_program
 from modulux.run import Completed
 
@@ -87,11 +87,16 @@ class System:
     def here(cls, engine: str, ports: Sequence[int] = ()) -> System:
         """This host; `ports` are those that a desktop's file fixes."""
         uid = os.geteuid()
+        environment = engine_workarounds(engine).environment
+
+        def execute(argv: Sequence[str]) -> Completed:
+            return run.run(argv, env=environment, timeout=20)
+
         try:
             user = pwd.getpwuid(uid).pw_name
         except KeyError:
             user = str(uid)
-        return cls(engine, Path("/"), uid, user, hard_limits(), os.environ, find_program, _execute, tuple(ports))
+        return cls(engine, Path("/"), uid, user, hard_limits(), os.environ, find_program, execute, tuple(ports))
 
     @property
     def rootless(self) -> bool:
@@ -109,7 +114,3 @@ class System:
         """The number in the file `path` below the root."""
         text = self.text(path)
         return int(text) if text is not None and text.isdigit() else None
-
-
-def _execute(argv: Sequence[str]) -> Completed:
-    return run.run(argv, env={"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}, timeout=20)

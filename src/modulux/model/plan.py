@@ -102,6 +102,7 @@ class Container:
     capabilities: tuple[str, ...]
     devices: tuple[str, ...]
     seccomp: str | None
+    host_files: bool  # the desktop shares a folder of the host: files in it must be the person's own, inside and outside
     ready: Readiness
     needs: tuple[str, ...]  # containers that must run before this one can be created
     labels: dict[str, str]

@@ -133,6 +133,7 @@ class _Resolver:
             capabilities=tuple(contract.capabilities),
             devices=tuple(contract.devices),
             seccomp=str(Path(found.folder, contract.seccomp).resolve()) if contract.seccomp else None,
+            host_files=any(share.host for share in self.desktop.shares.values()),
             ready=self._ready(module),
             needs=(joined,) if joined else (),
             labels=self._labels(

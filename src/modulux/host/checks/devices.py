@@ -6,9 +6,7 @@ import os
 
 from modulux.host.checks.engine import numbers
 from modulux.host.finding import EngineInfo, Finding, Status, System
-
-OWN_OVERLAY = (5, 13)
-"""From this kernel on users without root may stack layers by the kernel itself; before, /dev/fuse was the only quick way."""
+from modulux.host.storage import OWN_OVERLAY
 
 
 def check(system: System, info: EngineInfo) -> list[Finding]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from modulux.host.finding import EngineInfo, Finding, Status, System
+from modulux.host.storage import data_folder, storage_environment
 
 GB = 1_000_000_000
 TO_BUILD = 3 * GB
@@ -23,8 +24,7 @@ def _usual(system: System) -> Path:
         return system.root / "var/lib/docker"
     if system.uid == 0:
         return system.root / "var/lib/containers/storage"
-    home = Path(system.environ.get("HOME", "/"))
-    return Path(system.environ.get("XDG_DATA_HOME") or home / ".local/share") / "containers/storage"
+    return data_folder(system.environ, system.root)
 
 
 def _space(data: Path) -> Finding:
@@ -57,4 +57,6 @@ def _driver(system: System, info: EngineInfo) -> list[Finding]:
         if known is not None and "overlay" not in known.split():
             return [Finding(name, Status.FAIL, "the kernel has no overlay file system", "modprobe overlay")]
         return []
-    return [Finding(name, Status.OK, f"stored by {info.driver}")]
+    told = system.rootless and storage_environment(system.environ, system.root)
+    workaround = "Podman is told to (STORAGE_DRIVER=overlay): without root its version 4 would choose vfs" if told else None
+    return [Finding(name, Status.OK, f"stored by {info.driver}", workaround=workaround)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,11 +31,12 @@ def cli(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield docker
 
 
-def carry(source: Cli, target: Cli) -> None:
-    """Load every image of ours that Podman has into Docker; the same names, so that nothing is built twice."""
-    wanted = {row["image"] for d in DESKTOPS for row in source.json("build", "--desktop", d)}
+def carry(source: Cli, target: Cli, desktops: Sequence[str] = DESKTOPS) -> None:
+    """Load the desktops' images that Podman has into another engine; the same names, so that nothing is built twice."""
+    wanted = {row["image"] for d in desktops for row in source.json("build", "--desktop", d)}
     save = subprocess.Popen(["podman", "save", "--multi-image-archive", *sorted(wanted)], stdout=subprocess.PIPE)
-    load = subprocess.run(["docker", "load"], stdin=save.stdout, env=target.environment(), capture_output=True, check=False)
+    command = target.command([str(target.engine), "load"])
+    load = subprocess.run(command, stdin=save.stdout, env=target.environment(), capture_output=True, check=False)
     assert save.wait() == 0
     assert load.returncode == 0, load.stderr
 

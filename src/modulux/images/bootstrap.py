@@ -34,9 +34,9 @@ def bootstrap(made: Bootstrap, context: Path, *, mirror: str | None, proxy: str 
         BuildError: mmdebstrap failed; its last lines are the hint.
         HostError: it is not installed.
     """
-    temporary = context / "tmp"
-    temporary.mkdir()
-    temporary.chmod(0o1777)
+    # without root it works as other users of a namespace, to whom the person's home, and so our cache, may be closed
+    temporary = context / "tmp" if os.geteuid() == 0 else Path("/var/tmp")
+    temporary.mkdir(exist_ok=True)
     said: list[str] = []
     argv = bootstrap_argv(made, context, mirror=mirror, proxy=proxy)
     try:
@@ -49,4 +49,5 @@ def bootstrap(made: Bootstrap, context: Path, *, mirror: str | None, proxy: str 
         raise HostError("mmdebstrap is not installed", hint="apt-get install mmdebstrap; or `modulux doctor`") from None
     if status != 0:
         raise failed(key, f"mmdebstrap {made.suite} failed with {status}", said, context)
-    temporary.rmdir()
+    if temporary.parent == context:
+        temporary.rmdir()

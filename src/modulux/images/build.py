@@ -113,7 +113,6 @@ def _build_one(image: Image, catalog: Catalog, engine: Engine, sources: Sources,
     if not (context / "Containerfile").is_file():
         raise BuildError(f"{found.folder}: has no Containerfile", hint="docs/contract.md says what belongs into a module")
     (context / "rootfs").mkdir(exist_ok=True)
-    folder.chmod(0o755)  # mmdebstrap without root works as another user
     if found.contract.bootstrap:
         bootstrap(
             found.contract.bootstrap, context, mirror=sources.mirror, proxy=sources.proxy, report=report, key=image.module

@@ -86,6 +86,18 @@ def test_a_runtime_is_passed_to_podman_alone(world: Path) -> None:
     assert "--runtime" not in choose("docker", runtime="runc", ulimits={}).run_argv(spec(world))
 
 
+def test_the_hosts_files_are_the_persons_own_without_root(world: Path) -> None:
+    shares = {"Mine": {"path": "~/Mine", "host": "/srv/mine"}}
+    plain, sharing = plan_of(world), plan_of(world, shares=shares)
+    rootless = choose("podman", runtime=None, ulimits={}, rootless=True)
+    assert not any("--userns" in rootless.run_argv(c) for c in plain.containers)
+    joined = {c.short: value(rootless.run_argv(c), "--userns") for c in sharing.containers}
+    assert joined["xvfb"] == joined["web"] == "keep-id:uid=1000,gid=1000"
+    assert joined["xfce"] == "container:modulux.a.xvfb"
+    for engine in ENGINES:
+        assert not any("--userns" in choose(engine, runtime=None, ulimits={}).run_argv(c) for c in sharing.containers)
+
+
 def test_addresses_of_ipv6(engine: str, world: Path) -> None:
     container = plan_of(world, gateway={"module": "web", "address": "::1", "port": 7000}).container("web")
     assert container

@@ -50,13 +50,16 @@ def _driver(system: System, info: EngineInfo) -> list[Finding]:
     name = "image layers"
     if info.driver in SLOW:
         found = f"stored by {info.driver}: each container is a full copy of its image, slow to start and large"
-        mend = 'with no images kept yet: write [storage] and driver = "overlay" into ~/.config/containers/storage.conf; '
-        return [Finding(name, Status.WARN, found, mend + "with some: podman system reset first (removes all of them)")]
+        mend = "podman system reset (removes all images, containers and volumes there), then write [storage] and "
+        mend += 'driver = "overlay" into ~/.config/containers/storage.conf'
+        return [Finding(name, Status.WARN, found, mend)]
     if info.driver is None:
         known = system.text("proc/filesystems")
         if known is not None and "overlay" not in known.split():
             return [Finding(name, Status.FAIL, "the kernel has no overlay file system", "modprobe overlay")]
         return []
-    told = system.rootless and storage_environment(system.environ, system.root)
-    workaround = "Podman is told to (STORAGE_DRIVER=overlay): without root its version 4 would choose vfs" if told else None
-    return [Finding(name, Status.OK, f"stored by {info.driver}", workaround=workaround)]
+    if not (system.rootless and info.version < (5,) and storage_environment(system.environ, system.root)):
+        return [Finding(name, Status.OK, f"stored by {info.driver}")]
+    workaround = "Podman is told to (STORAGE_DRIVER=overlay): by itself its version 4 would choose vfs"
+    mend = 'write [storage] and driver = "overlay" into ~/.config/containers/storage.conf, and your own calls of it agree'
+    return [Finding(name, Status.OK, f"stored by {info.driver}", mend, workaround)]

@@ -65,9 +65,8 @@ class Cli:
     def kill(self, desktop: str, module: str) -> None:
         """SIGKILL for the module's own command, the child of its supervisor."""
         enter = "grep -lx enter /proc/[0-9]*/comm | head -n 1 | cut -d/ -f3"
-        self.inside(
-            desktop, module, f'grep -l "^PPid:[[:space:]]*$({enter})$" /proc/[0-9]*/status | cut -d/ -f3 | xargs kill -9'
-        )
+        children = f'grep -l "^PPid:[[:space:]]*$({enter})$" /proc/[0-9]*/status | cut -d/ -f3'
+        self.inside(desktop, module, f'for p in $({children}); do kill -9 "$p"; done')
 
     def native(self, *words: str, check: bool = True) -> str:
         """The engine's own command line."""

@@ -38,3 +38,9 @@ def test_an_error_stops_what_depends_on_it() -> None:
     with pytest.raises(ValueError, match="bad"):
         along({"bad": set(), "after": {"bad"}}, work)
     assert "after" not in done
+
+
+def test_of_those_that_could_be_next_the_first_in_the_graph_is() -> None:
+    order: list[str] = []
+    along({"volume": set(), "late": set(), "session": {"volume"}, "app": set()}, order.append, workers=1)
+    assert order == ["volume", "late", "session", "app"]

@@ -11,8 +11,10 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 log = logging.getLogger("modulux.run")
@@ -137,11 +139,40 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
             _end(process)
 
 
-def end_all() -> None:
-    """SIGTERM to every process under way, in any thread: an interrupt reaches only the main one."""
-    for process in list(_live):
-        with contextlib.suppress(OSError):
-            process.terminate()
+def end_all(grace: float = 10.0) -> None:
+    """End every process under way, in any thread: an interrupt reaches only the main one.
+
+    Those that have started others get to see these end (SIGTERM), which lets a build clean up after itself as it does after any
+    failed step; after `grace` seconds they are asked themselves.
+    """
+    processes = list(_live)
+    for process in processes:
+        for pid in _children(process.pid) or [process.pid]:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+
+    def ask() -> None:
+        for process in processes:
+            with contextlib.suppress(OSError):
+                process.terminate()  # does nothing once it has been waited for
+
+    timer = threading.Timer(grace, ask)
+    timer.daemon = True
+    timer.start()
+
+
+def _children(pid: int) -> list[int]:
+    """All that descend from the process, the youngest generation last."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parents.setdefault(parent, []).append(int(entry.name))
+    found = list(parents.get(pid, []))
+    for child in found:  # grows while it is walked
+        found += parents.get(child, [])
+    return found
 
 
 def interactive(argv: Sequence[str]) -> int:

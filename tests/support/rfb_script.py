@@ -33,7 +33,7 @@ class Played:
         self.sent = b""
         self.closed = False
 
-    def receive(self, view: memoryview, deadline: float) -> int:  # noqa: ARG002
+    def receive(self, view: memoryview, deadline: float) -> int:
         if not self.data:
             raise RfbTimeoutError("silent") if self.stalls else RfbError("ended")
         piece = self.data[: min(len(view), self.chunk)]
@@ -41,7 +41,7 @@ class Played:
         view[: len(piece)] = piece
         return len(piece)
 
-    def send(self, data: bytes, deadline: float) -> None:  # noqa: ARG002
+    def send(self, data: bytes, deadline: float) -> None:
         self.sent += data
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from modulux import run
 from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import Named, State
 from modulux.errors import EngineError
-from modulux.model.plan import Container
+from modulux.model.plan import Container, Network
 
 
 class Podman(CommandLineEngine):
@@ -42,6 +42,10 @@ class Podman(CommandLineEngine):
         if strange:
             owner = "0:0" if host_files else "1000:1000"  # as `unshare` sees the user, and UID 1000 of other containers
             self.do(self.argv("unshare", "chown", "--recursive", "--no-dereference", owner, *strange))
+
+    def network_argv(self, network: Network) -> list[str]:
+        """As any engine; Docker keeps its bridges apart by itself, Podman when it is told to."""
+        return self.argv("network", "create", "--opt", "isolate=true", *super().network_argv(network)[len(self.argv()) + 2 :])
 
     def containers(self, prefix: str) -> list[State]:
         out = self.do(self.argv("ps", "--all", "--filter", f"name=^{prefix}", "--format", "json"))

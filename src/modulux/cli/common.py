@@ -63,6 +63,11 @@ class Common:
         rootless = os.geteuid() != 0
         return choose(name, runtime=found.runtime, ulimits=found.ulimits, chrooted=chrooted(), rootless=rootless)
 
+    @property
+    def flags(self) -> str:
+        """What a person has to type again to meet the same engine."""
+        return f" --engine {self.engine}" if self.engine else ""
+
     @cached_property
     def catalog(self) -> Catalog:
         return Catalog(self.loaded.module_roots)

@@ -31,4 +31,4 @@ def open_way(
     into = ways(common.driver, existing(common.driver, name), common.catalog.interfaces)
     if browse and into.browser:
         webbrowser.open(into.browser)
-    common.result(dataclasses.asdict(into), lambda console: show_ways(console, name, into))
+    common.result(dataclasses.asdict(into), lambda console: show_ways(console, name, into, common.flags))

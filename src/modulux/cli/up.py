@@ -53,10 +53,10 @@ def up(
         "removed": came.removed,
         **dataclasses.asdict(into),
     }
-    common.result(data, lambda console: _show(console, plan.desktop, bool(came.started or came.removed), into))
+    common.result(data, lambda console: _show(console, common.flags, plan.desktop, bool(came.started or came.removed), into))
 
 
-def _show(console: Console, name: str, changed: bool, into: Ways) -> None:
+def _show(console: Console, flags: str, name: str, changed: bool, into: Ways) -> None:
     console.print(f"[bold]{name}[/] is {'up' if changed else 'up; nothing had to change'}.")
-    show_ways(console, name, into)
-    console.print(f"  stop it     {me()} down {name}", markup=False)
+    show_ways(console, name, into, flags)
+    console.print(f"  stop it     {me()} down {name}{flags}", markup=False)

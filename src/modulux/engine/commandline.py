@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,10 @@ from modulux.model.plan import IMAGE, Container, Network, Volume
 
 TMPFS = {"/tmp": "512m", "/var/tmp": "512m", "/run": "64m"}
 """Where a module may write, beside its volumes; everything else is read-only."""
+
+
+PROCESSORS = os.cpu_count() or 1
+"""Docker refuses a limit beyond what is there."""
 
 
 class CommandLineEngine:
@@ -64,8 +69,7 @@ class CommandLineEngine:
         except FileNotFoundError:
             raise HostError(f"{self.program} is not installed", hint="modulux doctor") from None
         if not done.ok:
-            said = [line for line in done.stderr.strip().splitlines() if not line.startswith("time=") or "level=error" in line]
-            raise EngineError(f"{self.name} {argv[len(self.argv())]}: {said[-1] if said else f'exit status {done.status}'}")
+            raise EngineError(f"{self.name} {argv[len(self.argv())]}: {_reason(done.stderr) or f'exit status {done.status}'}")
         return done.stdout
 
     def build_env(self) -> dict[str, str]:
@@ -148,7 +152,7 @@ class CommandLineEngine:
             "--memory-swap",
             str(c.memory),
             "--cpus",
-            f"{c.cpus:g}",
+            f"{min(c.cpus, PROCESSORS):g}",
             "--pids-limit",
             str(c.pids),
         ]
@@ -215,6 +219,12 @@ class CommandLineEngine:
 
     def tidy_build(self, base: str, since: float) -> None:
         """Remove what an interrupted build on the image `base`, begun at `since` (epoch), left behind."""
+
+
+def _reason(stderr: str) -> str:
+    """The line that says why, among warnings and advice on usage: the first that speaks of an error, else the last."""
+    lines = [line for line in stderr.splitlines() if line.strip() and ("level=" not in line or "level=error" in line)]
+    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "").strip()
 
 
 def _labels(labels: Mapping[str, str]) -> list[str]:

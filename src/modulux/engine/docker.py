@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from modulux import run
 from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import State
 
@@ -26,6 +27,23 @@ class Docker(CommandLineEngine):
     def containers(self, prefix: str) -> list[State]:
         ids = self.do(self.argv("ps", "--all", "--quiet", "--no-trunc", "--filter", f"name=^/?{prefix}")).split()
         return [_state(item) for item in self._inspect("container", ids)] if ids else []
+
+    def tidy_build(self, base: str, since: float) -> None:
+        """A failed build leaves the images of its finished steps, without a name: those above `base`, made since, are ours."""
+        if not base:
+            return
+        dangling = run.run(
+            self.argv("images", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter", f"since={base}")
+        )
+        ids = list(dict.fromkeys(dangling.stdout.split()))
+        items = self._inspect("image", [base, *ids]) if ids else []
+        parents = {item["Id"]: item.get("Parent") or "" for item in items}
+        above = {item["Id"] for item in items if base in (item.get("RepoTags") or [])}
+        while more := {id for id, parent in parents.items() if parent in above} - above:
+            above |= more
+        ours = [item["Id"] for item in items if item["Id"] in above & set(ids) and _epoch(item["Created"]) >= int(since)]
+        if ours:
+            run.run(self.argv("rmi", *ours))
 
 
 def _epoch(text: str) -> float:

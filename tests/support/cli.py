@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -47,6 +52,7 @@ class Cli:
         return done
 
     def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start it and go on; it can be interrupted even where the tests themselves, run in the background, cannot."""
         return subprocess.Popen(
             self.argv(*words),
             env=self.environment(),
@@ -54,6 +60,7 @@ class Cli:
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
+            preexec_fn=_interruptible,  # noqa: PLW1509  the tests have no threads
         )
 
     def json(self, *words: str) -> Any:

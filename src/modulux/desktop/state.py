@@ -103,14 +103,17 @@ def look(engine: Engine, desktop: str) -> Found:
             pool.submit(engine.networks, prefix),
         )
         states, volume_list, network_list = containers.result(), volumes.result(), networks.result()
-    ours = [c for c in states if c.labels.get(p.OWNER) == "modulux"]
+
+    def ours(thing: State | Named) -> bool:
+        return thing.labels.get(p.OWNER) == "modulux" and thing.labels.get(p.DESKTOP) == desktop
+
     everything: list[State | Named] = [*states, *volume_list, *network_list]
     return Found(
         desktop=desktop,
-        modules={c.name: Module(c) for c in ours},
-        volumes={v.name: v for v in volume_list if v.labels.get(p.OWNER) == "modulux"},
-        networks={n.name: n for n in network_list if n.labels.get(p.OWNER) == "modulux"},
-        foreign=tuple(n.name for n in everything if n.labels.get(p.OWNER) != "modulux"),
+        modules={c.name: Module(c) for c in states if ours(c)},
+        volumes={v.name: v for v in volume_list if ours(v)},
+        networks={n.name: n for n in network_list if ours(n)},
+        foreign=tuple(thing.name for thing in everything if not ours(thing)),
     )
 
 

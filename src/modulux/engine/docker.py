@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -25,8 +26,9 @@ class Docker(CommandLineEngine):
         return []  # the daemon's configuration says which runtime
 
     def containers(self, prefix: str) -> list[State]:
-        ids = self.do(self.argv("ps", "--all", "--quiet", "--no-trunc", "--filter", f"name=^/?{prefix}")).split()
-        return [_state(item) for item in self._inspect("container", ids)] if ids else []
+        ids = self.do(self.argv("ps", "--all", "--quiet", "--no-trunc", "--filter", f"name=^/?{re.escape(prefix)}")).split()
+        states = [_state(item) for item in self._inspect("container", ids)] if ids else []
+        return [state for state in states if state.name.startswith(prefix)]
 
     def tidy_build(self, base: str, since: float) -> None:
         """A failed build leaves the images of its finished steps, without a name: those above `base`, made since, are ours."""

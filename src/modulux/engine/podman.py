@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ class Podman(CommandLineEngine):
         return self.argv("network", "create", "--opt", "isolate=true", *super().network_argv(network)[len(self.argv()) + 2 :])
 
     def containers(self, prefix: str) -> list[State]:
-        out = self.do(self.argv("ps", "--all", "--filter", f"name=^{prefix}", "--format", "json"))
-        return [_state(item) for item in json.loads(out or "[]")]
+        out = self.do(self.argv("ps", "--all", "--filter", f"name=^{re.escape(prefix)}", "--format", "json"))
+        return [_state(item) for item in json.loads(out or "[]") if item["Names"][0].startswith(prefix)]
 
     def _named(self, kind: str, prefix: str) -> list[Named]:
         items = json.loads(self.do(self.argv(kind, "ls", "--format", "json")) or "[]")

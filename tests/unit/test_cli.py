@@ -131,3 +131,12 @@ def test_skeletons_fit_the_contract(cli: Cli, tmp_path: Path, role: str) -> None
 def test_completion(cli: Cli, shell: str) -> None:
     script = cli.run("completion", shell).stdout
     assert all(verb in script for verb in VERBS)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "xfce\n", "a" * 41])
+@pytest.mark.parametrize("words", ["down", "ps", "open", "logs", "run % x", "exec % x -- ls", "screenshot % -o x.png"])
+def test_what_is_no_name_is_refused_before_anything(cli: Cli, name: str, words: str) -> None:
+    argv = [name if word == "%" else word for word in (words if "%" in words else f"{words} %").split()]
+    done = cli.run(*argv, "--engine", "none-such", status=2) if argv[0] != "exec" else cli.run(*argv, status=2)
+    assert "is no desktop's name" in done.stderr
+    assert "modulux ps" in done.stderr.partition("hint:")[2]

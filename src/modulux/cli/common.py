@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -19,11 +20,12 @@ from modulux.cli.render import renderer
 from modulux.config import Loaded, load_settings
 from modulux.engine.choose import choose, engine_name
 from modulux.engine.commandline import CommandLineEngine
-from modulux.errors import CancelledError, FileError
+from modulux.errors import CancelledError, FileError, UsageError
 from modulux.host.chroot import chrooted
 from modulux.host.limits import engine_workarounds
 from modulux.images.build import Sources
 from modulux.model.desktop import Desktop
+from modulux.model.units import NAME_PATTERN
 from modulux.paths import shipped
 from modulux.report import Report
 from modulux.resolve.catalog import Catalog
@@ -32,6 +34,19 @@ from modulux.resolve.plan import HostFacts
 
 stdout = Console(highlight=False, soft_wrap=True)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+NAME_LENGTH = 40
+"""Characters, as in a desktop file."""
+
+
+def _is_name(_: object, value: str | None) -> None:
+    if value is not None and not (re.fullmatch(NAME_PATTERN, value) and len(value) <= NAME_LENGTH):
+        raise UsageError(f"`{value}` is no desktop's name", hint="lower-case words joined by hyphens; modulux ps lists them")
+
+
+DesktopName = Annotated[str, Parameter(validator=_is_name)]
+"""A desktop's name, judged before anything is done with it: it becomes part of the names of files and containers."""
 
 Yes = Annotated[bool, Parameter(alias="-y", help="do not ask")]
 """The flag of every verb that asks."""

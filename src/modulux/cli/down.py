@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from modulux.cli.common import Common, Yes, confirm
+from modulux.cli.common import Common, DesktopName, Yes, confirm
 from modulux.desktop.down import down as take_down
 
 
 def down(
-    name: str,
+    name: DesktopName,
     *,
     volumes: Annotated[bool, Parameter(help="remove its data too (homes and shares); asks first")] = False,
     yes: Yes = False,

@@ -8,13 +8,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from modulux import run
-from modulux.cli.common import Common
+from modulux.cli.common import Common, DesktopName
 from modulux.desktop.state import existing
 from modulux.errors import UsageError
 
 
 def execute(
-    name: str,
+    name: DesktopName,
     module: str,
     /,
     *command: Annotated[str, Parameter(allow_leading_hyphen=True)],

@@ -7,13 +7,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from modulux import run
-from modulux.cli.common import Common, stdout
+from modulux.cli.common import Common, DesktopName, stdout
 from modulux.desktop.state import existing
 from modulux.parallel import each
 
 
 def logs(
-    name: str,
+    name: DesktopName,
     module: str | None = None,
     *,
     follow: Annotated[bool, Parameter(alias="-f", help="go on as more comes")] = False,

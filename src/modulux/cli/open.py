@@ -8,14 +8,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from modulux.cli.common import Common
+from modulux.cli.common import Common, DesktopName
 from modulux.cli.ways import show_ways
 from modulux.desktop.link import ways
 from modulux.desktop.state import existing
 
 
 def open_way(
-    name: str,
+    name: DesktopName,
     *,
     browse: Annotated[bool, Parameter(help="open the link in this machine's browser")] = False,
     common: Common | None = None,

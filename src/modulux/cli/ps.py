@@ -7,13 +7,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from modulux.cli.common import Common, since
+from modulux.cli.common import Common, DesktopName, since
 from modulux.desktop.health import health
 from modulux.desktop.state import desktops
 from modulux.errors import NotFoundError
 
 
-def ps(name: str | None = None, *, common: Common | None = None) -> None:
+def ps(name: DesktopName | None = None, *, common: Common | None = None) -> None:
     """List the running desktops and their modules.
 
     Parameters

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from modulux.cli.common import Common, Yes, host_facts
+from modulux.cli.common import Common, DesktopName, Yes, host_facts
 from modulux.cli.host import prepare_host
 from modulux.desktop.add import add, plan_with
 from modulux.images.build import build
 
 
-def run_app(name: str, app: str, *, yes: Yes = False, common: Common | None = None) -> None:
+def run_app(name: DesktopName, app: str, *, yes: Yes = False, common: Common | None = None) -> None:
     """Start an app on a running desktop. `up` leaves it alone; `down` takes it along.
 
     Parameters

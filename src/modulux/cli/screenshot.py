@@ -7,14 +7,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from modulux.cli.common import Common
+from modulux.cli.common import Common, DesktopName
 from modulux.desktop.ready import picture
 from modulux.desktop.state import existing
 from modulux.errors import HostError, NotFoundError
 
 
 def screenshot(
-    name: str,
+    name: DesktopName,
     *,
     output: Annotated[Path, Parameter(alias="-o", help="the PNG file to write")],
     common: Common | None = None,

@@ -56,7 +56,14 @@ def test_the_link_opens_the_desktop_and_what_is_typed_arrives(cli: Cli, xfce: st
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.goto(link)
+    page.wait_for_selector("body[data-state=connected]")
+    page.mouse.click(700, 450)  # into the terminal, at once: nothing of the page may stand before it
+    early = f"early-{time.time_ns()}"
+    page.keyboard.type(f"echo {early} > ~/Documents/early\n", delay=20)
     wait_until(lambda: colours(page) > 50, "the desktop is drawn in the browser")
+    wait_until(
+        lambda: early in cli.inside(xfce, "terminal", "cat ~/Documents/early", status=None), "what was typed first arrives"
+    )
     assert xfce in page.title()
     assert "token" not in page.url
     word = f"typed-{time.time_ns()}"

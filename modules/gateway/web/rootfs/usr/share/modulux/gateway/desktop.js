@@ -66,5 +66,11 @@ document.addEventListener("fullscreenchange", () => {
 window.addEventListener("focus", () => {
   if (!clipboard.opened) connection.focus();
 });
+// A click beside the picture takes the keyboard from the desktop nowhere else.
+document.addEventListener("mousedown", (event) => {
+  if (event.target !== document.body && event.target !== document.documentElement && event.target !== $("screen")) return;
+  event.preventDefault();
+  connection.focus();
+});
 
 connection.open();

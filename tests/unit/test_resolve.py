@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from modulux.errors import ResolveError
 from modulux.model import plan as p
 from modulux.model.desktop import Desktop
 from modulux.resolve.catalog import Catalog
+from modulux.resolve.files import load
 from modulux.resolve.plan import HostFacts, resolve
 
 
@@ -44,10 +46,14 @@ def test_providers_come_before_their_clients(world: Path) -> None:
     assert order.index("xvfb") < order.index("x11vnc") < order.index("web")
 
 
-def test_two_sessions_have_two_homes_and_one_share(world: Path) -> None:
-    plan = plan_of(world, sessions=["xfce", "other"], apps=["terminal"])
+def test_two_providers_of_a_home_have_two_and_one_share(world: Path) -> None:
+    (world / "service/second").mkdir()
+    (world / "service/second/module.yaml").write_text(
+        "role: service\nsummary: s\nbase: base/debian\nprovides: [home]\ncommand: [s]\n"
+    )
+    plan = plan_of(world, services=["second"], apps=["terminal"])
     homes = {c.short: m.source for c in plan.containers for m in c.mounts if m.target == "/home/user"}
-    assert homes == {"xfce": "modulux.a.xfce.home", "other": "modulux.a.other.home", "terminal": "modulux.a.xfce.home"}
+    assert homes == {"xfce": "modulux.a.xfce.home", "second": "modulux.a.second.home", "terminal": "modulux.a.second.home"}
     documents = {c.short: m.source for c in plan.containers for m in c.mounts if m.target == "/home/user/Documents"}
     assert set(documents) == set(homes)
     assert len(set(documents.values())) == 1
@@ -84,6 +90,9 @@ def test_the_gateways_port_and_address(world: Path) -> None:
         ({"viewer": {"module": "x11vnc", "wait": "soon"}}, "not of type integer", None),
         ({"viewer": {"module": "x11vnc", "wiat": 3}}, "no parameter `wiat`", "wait"),
         ({"viewer": []}, "requires `rfb`", "viewer/x11vnc"),
+        ({"sessions": ["xfce", "other"]}, "xfce and other would both", "one session on a screen for now"),
+        ({"sessions": [{"module": "xfce", "arrange": "nested"}]}, "`arrange: nested` cannot", "only `shared`"),
+        ({"sessions": {"module": "xfce", "arrange": "separate"}}, "`arrange: separate` cannot", "only `shared`"),
     ],
 )
 def test_what_does_not_go_together(world: Path, keys: dict[str, object], says: str, hint: str | None) -> None:
@@ -92,6 +101,44 @@ def test_what_does_not_go_together(world: Path, keys: dict[str, object], says: s
     assert says in str(caught.value)
     if hint:
         assert hint in str(caught.value.hint)
+
+
+LEAST = "name: a\ndisplay: xvfb\nsessions:\n  - xfce\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("name: a\nsessions: [xfce]\ndisplay: none\n", 3, "unknown module `display/none`"),
+        (LEAST + "apps:\n  - terminal\n  - nothing\n", 7, "unknown module `app/nothing`"),
+        (LEAST + "gateway: nothing\n", 5, "unknown module `gateway/nothing`"),
+        (LEAST + "input-method:\n  module: nothing\n", 5, "unknown module `input-method/nothing`"),
+        (LEAST + "viewer:\n  - module: x11vnc\n    wiat: 3\n", 7, "no parameter `wiat`"),
+        (LEAST + "viewer:\n  module: x11vnc\n  wait: soon\n", 7, "'soon' is not of type integer"),
+        (LEAST + "apps:\n  - terminal\n  - terminal\n", 7, "named twice"),
+        (LEAST + "apps: needy\n", 5, "requires `ping`"),
+        (LEAST + "apps:\n  - ping\n  - pong\n", None, "in a circle"),
+        (LEAST + "viewer: []\n", 5, "requires `rfb`"),
+        (LEAST + "services:\n  - x11too\n", 6, "`x11` is provided twice"),
+        (LEAST + "  - other\n", 5, "both manage"),
+        (LEAST + "  - {module: other,\n     arrange: nested}\n", 6, "arrange: nested"),
+    ],
+)
+def test_what_does_not_go_together_has_a_line(
+    world: Path, write: Callable[[str], Path], text: str, line: int, says: str
+) -> None:
+    path = write(text)
+    with pytest.raises(ResolveError) as caught:
+        resolve(load(path, Desktop), Catalog([world]), HostFacts(), str(path))
+    assert says in str(caught.value)
+    assert caught.value.file == str(path)
+    assert caught.value.line == line if line else caught.value.line in (6, 7)
+
+
+def test_a_parameter_of_the_wrong_type_has_a_hint(world: Path) -> None:
+    with pytest.raises(ResolveError) as caught:
+        plan_of(world, viewer={"module": "x11vnc", "wait": "soon"})
+    assert "`wait: 5`" in str(caught.value.hint)
 
 
 def test_a_base_built_on_itself(world: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -48,9 +49,9 @@ class Param(Model):
         """Raise ValueError, saying what would fit, unless `value` has the type and is among the choices."""
         kinds: dict[str, tuple[type, ...]] = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,)}
         if not isinstance(value, kinds[self.type]) or (self.type != "boolean" and isinstance(value, bool)):
-            raise ValueError(f"{value!r} is not of type {self.type}")
+            raise ValueError(f"{reprlib.repr(value)} is not of type {self.type}")
         if self.choices is not None and value not in self.choices:
-            raise ValueError(f"{value!r} is none of {', '.join(map(str, self.choices))}")
+            raise ValueError(f"{reprlib.repr(value)} is none of {', '.join(map(str, self.choices))}")
 
 
 class Drawn(Model):

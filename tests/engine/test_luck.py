@@ -179,3 +179,28 @@ def test_down_volumes_asks(cli: Cli, desktop_file: DesktopFile) -> None:
     assert set(cli.left("t-data")) == {"modulux.t-data.openbox.home", "modulux.t-data.share.Documents"}
     cli.run("up", str(file), "--yes")
     assert cli.inside("t-data", "openbox", "cat ~/Documents/file ~/.file") == "kept\nkept\n"
+
+
+def test_what_a_killed_run_left_in_the_storage(cli: Cli, desktop_file: DesktopFile) -> None:
+    """A name and a root file system without a container: as `podman run` leaves it when it is killed at once."""
+    if cli.engine != "podman":
+        pytest.skip("Docker's daemon does this itself")
+    file = desktop_file("t-storage")
+    cli.run("up", str(file), "--yes")
+    image = next(r["image"] for r in cli.json("ps", "t-storage") if r["module"] == "session/openbox")
+    cli.run("down", "t-storage")
+    name = "modulux.t-storage.openbox"
+    for delay in [0.04 + 0.005 * step for step in range(14)] * 5:
+        process = subprocess.Popen(
+            ["podman", "create", "--pull", "never", "--name", name, image], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+        external = cli.native("ps", "--all", "--external", "--format", "{{.Names}} {{.Status}}")
+        if f"{name} Storage" in external:
+            break
+        cli.native("rm", "--force", "--ignore", name)
+    else:
+        pytest.skip("no kill left anything in the storage this time")
+    cli.run("up", str(file), "--yes")

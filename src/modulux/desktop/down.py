@@ -11,6 +11,7 @@ from modulux.errors import NotFoundError
 from modulux.model.plan import KEPT
 from modulux.paths import lock
 from modulux.report import Report, step
+from modulux.resolve.plan import container_name
 
 GRACE = 5
 """Seconds that modules have to end by themselves."""
@@ -32,6 +33,7 @@ def down(engine: Engine, desktop: str, report: Report, *, volumes: bool = False)
         NotFoundError: nothing of that name is ours.
     """
     with lock(f"{engine.name}.{desktop}"):
+        engine.tidy(container_name(desktop, ""))
         found = look(engine, desktop)
         if not (found.modules or found.networks or found.volumes):
             raise NotFoundError(f"no desktop `{desktop}`", hint="modulux ps")

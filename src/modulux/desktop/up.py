@@ -20,6 +20,7 @@ from modulux.model.plan import Plan
 from modulux.paths import lock
 from modulux.ports import taken
 from modulux.report import Note, Report, step
+from modulux.resolve.plan import container_name
 
 LOG_LINES = 12
 
@@ -50,6 +51,7 @@ def up(engine: Engine, plan: Plan, report: Report, images: Callable[[], object],
         todo = change(plan, before)
         _check_ports(todo, before)
         if todo.start:
+            engine.tidy(container_name(plan.desktop, ""))
             images()
         watch = Watch(engine, plan)
         try:

@@ -217,6 +217,9 @@ class CommandLineEngine:
             words = {"container": ["rm", "--force"], "image": ["rmi"]}.get(kind, [kind, "rm"])
             self.do(self.argv(*words, *names))
 
+    def tidy(self, prefix: str) -> None:
+        """Remove what a killed `run` left of containers whose names begin so, if it is less than a container."""
+
     def tidy_build(self, base: str, since: float) -> None:
         """Remove what an interrupted build on the image `base`, begun at `since` (epoch), left behind."""
 

@@ -63,6 +63,13 @@ class Podman(CommandLineEngine):
         else:
             super().remove(kind, names)
 
+    def tidy(self, prefix: str) -> None:
+        """A `run` that is killed early leaves a name and a root file system in the storage, without a container to them."""
+        out = self.do(self.argv("ps", "--all", "--external", "--filter", f"name=^{re.escape(prefix)}", "--format", "json"))
+        for item in json.loads(out or "[]"):
+            if item.get("State") == "storage" and (item.get("Names") or [""])[0].startswith(prefix):
+                run.run(self.argv("rm", "--force", item["Id"]))
+
     def tidy_build(self, base: str, since: float) -> None:
         """A killed build leaves its working container in the storage; it carries no label, so image and time must fit."""
         done = run.run(self.argv("ps", "--all", "--external", "--format", "json"))

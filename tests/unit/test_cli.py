@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
 import json
+import os
+import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from tests.support.cli import Cli
+
+from modulux.cli import common
+from modulux.cli import main as main_module
+from modulux.cli.host import must_answer
+from modulux.engine.docker import Docker
+from modulux.errors import CancelledError, HostError
 
 VERBS = [
     "up",
@@ -140,3 +151,104 @@ def test_what_is_no_name_is_refused_before_anything(cli: Cli, name: str, words: 
     done = cli.run(*argv, "--engine", "none-such", status=2) if argv[0] != "exec" else cli.run(*argv, status=2)
     assert "is no desktop's name" in done.stderr
     assert "modulux ps" in done.stderr.partition("hint:")[2]
+
+
+def program(folder: Path, name: str, script: str) -> Path:
+    """A program of this name that does as the shell script says."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def with_engine(cli: Cli, folder: Path, script: str) -> Cli:
+    """The command line with a Podman that does as the script says."""
+    program(folder, "podman", script)
+    return Cli("podman", {**cli.env, "PATH": f"{folder}:{os.environ['PATH']}"})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_is_told_and_ends_with_130(cli: Cli, tmp_path: Path, number: signal.Signals) -> None:
+    began = tmp_path / "began"
+    process = with_engine(cli, tmp_path / "bin", f"touch {began}; exec sleep 60").start("ps")
+    while not began.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "modulux: interrupted" in told
+    assert "Traceback" not in told
+
+
+def test_debug_behind_two_dashes_is_the_commands(cli: Cli, tmp_path: Path) -> None:
+    mine = with_engine(cli, tmp_path / "bin", "echo '[]'")
+    assert "+ podman" not in mine.run("exec", "none", "app", "--", "ls", "--debug", status=9).stderr
+    assert "+ podman" in mine.run("exec", "none", "app", "--debug", "--", "ls", status=1).stderr
+
+
+def test_an_error_of_the_system_has_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/some/file")
+
+    monkeypatch.setattr(main_module, "command_line", fails)
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main_module.main(["ps"])
+        with pytest.raises(PermissionError):
+            main_module.main(["ps", "--debug"])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert ended.value.code == 5
+    assert "modulux: /some/file: Permission denied" in capsys.readouterr().err
+
+
+def test_the_end_of_the_input_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ends(*_: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(builtins, "input", ends)
+    assert not common.ask("Really?")
+    with pytest.raises(CancelledError):
+        common.confirm("Really?", yes=False)
+
+
+@pytest.mark.parametrize(
+    ("verb", "says"),
+    [
+        ("up", "`xfce` without"),
+        ("exec", "`modulux exec xfce terminal -- ls -l`"),
+        ("doctor", "Ends with 5"),
+        ("module check", "Ends with 1"),
+        ("completion", "completions/modulux"),
+    ],
+)
+def test_a_verbs_own_help_is_whole(cli: Cli, verb: str, says: str) -> None:
+    assert says.replace("`", "") in cli.run(*verb.split(), "--help").stdout
+
+
+@pytest.mark.parametrize("words", [["down"], ["exec", "xfce"], ["module", "check"], ["up", "--colour"]])
+def test_a_usage_error_points_to_the_verbs_own_help(cli: Cli, words: list[str]) -> None:
+    verb = "module check" if words[0] == "module" else words[0]
+    assert f"hint: modulux {verb} --help" in cli.run(*words, status=2).stderr
+
+
+def test_in_a_pipe_a_row_is_a_line(cli: Cli) -> None:
+    lines = cli.run("plan").stdout.splitlines()
+    assert len(lines) == 2 + len(cli.json("plan")["containers"])
+    assert lines[0].endswith(" 1 network")
+    rows = cli.json("modules")
+    assert len(cli.run("modules").stdout.splitlines()) == 1 + len(rows)
+
+
+def test_a_docker_without_its_daemon_is_the_hosts_error(tmp_path: Path) -> None:
+    must_answer(Docker(program=str(program(tmp_path / "good", "docker", "echo 28.2.2"))))
+    silent = program(tmp_path / "bad", "docker", "echo 28.2.2; echo 'Cannot connect to the Docker daemon' >&2; exit 1")
+    with pytest.raises(HostError, match="Cannot connect") as told:
+        must_answer(Docker(program=str(silent)))
+    assert "systemctl start docker" in str(told.value.hint)
+    assert told.value.exit_code == 5

@@ -32,8 +32,11 @@ from modulux.resolve.catalog import Catalog
 from modulux.resolve.files import close_to, load
 from modulux.resolve.plan import HostFacts
 
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+WIDE = 4000
+"""Columns where nobody looks: a table's rows stay whole, for who reads them line by line."""
+
+stdout = Console(highlight=False, soft_wrap=True, emoji=False, width=None if sys.stdout.isatty() else WIDE)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 NAME_LENGTH = 40
@@ -99,6 +102,7 @@ class Common:
         """Give the verb's result: `data` as JSON with --json, else what `show` prints."""
         if self.json:
             sys.stdout.write(jsonlib.dumps(data, indent=2, default=str) + "\n")
+            sys.stdout.flush()
         else:
             show(stdout)
 
@@ -148,9 +152,25 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise CancelledError(f"{question} Nobody is there to ask", hint="--yes answers it")
-    stderr.print(f"{question} [y/N] ", end="", markup=False)
-    if input().strip().lower() not in ("y", "yes"):
+    if not ask(question):
         raise CancelledError("nothing was done")
+
+
+def ask(question: str) -> bool:
+    """The answer of the person at the terminal; nobody there, or the end of the input (Ctrl-D), is a no."""
+    if not sys.stdin.isatty():
+        return False
+    stderr.print(f"{question} [y/N] ", end="", markup=False)
+    try:
+        return input().strip().lower() in {"y", "yes"}
+    except EOFError:
+        stderr.print()
+        return False
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 network`, `2 networks`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def since(epoch: float) -> str:

@@ -9,7 +9,13 @@ from modulux.cli.common import Common
 
 
 def completion(shell: Literal["bash", "zsh", "fish"] = "bash", *, common: Common | None = None) -> None:
-    """Print the completion script for a shell: `modulux completion bash > ~/.local/share/bash-completion/completions/modulux`.
+    """Print the completion script for a shell.
+
+    Save it where the shell looks:
+
+    - `modulux completion bash > ~/.local/share/bash-completion/completions/modulux`
+    - `modulux completion zsh > ~/.zfunc/_modulux`, with `fpath+=~/.zfunc` before `compinit` in `~/.zshrc`
+    - `modulux completion fish > ~/.config/fish/completions/modulux.fish`
 
     Parameters
     ----------

@@ -23,7 +23,10 @@ def doctor(
     desktop: Annotated[str | None, Parameter(help="a desktop file whose ports are to be looked at too")] = None,
     common: Common | None = None,
 ) -> None:
-    """Find what stops or slows the engine on this machine, with the mend for each. Ends with 5 if desktops cannot run."""
+    """Find what stops or slows the engine on this machine, with the mend for each.
+
+    Ends with 5 if desktops cannot run.
+    """
     common = common or Common()
     gateway = read_desktop(find_desktop(desktop)).gateway if desktop else None
     ports = [port for port in (gateway.port, gateway.vnc_port) if port] if gateway else []

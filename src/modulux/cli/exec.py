@@ -20,7 +20,9 @@ def execute(
     *command: Annotated[str, Parameter(allow_leading_hyphen=True)],
     common: Common | None = None,
 ) -> None:
-    """Run a command in a module: `modulux exec xfce terminal -- ls -l`. Ends with the command's exit status.
+    """Run a command in a module.
+
+    After `--`, so that its flags are its own: `modulux exec xfce terminal -- ls -l`. Ends with the command's exit status.
 
     Parameters
     ----------

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Collection
 from types import FrameType
 
 from cyclopts import App, Parameter
@@ -49,8 +50,17 @@ FUNCTIONS = {"exec": "execute", "open": "open_way", "run": "run_app"}
 """Functions whose verb is a word that Python keeps for itself."""
 
 
-def command_line() -> App:
-    """The whole command line, its verbs not yet imported."""
+def command_line(called: Collection[str] = ()) -> App:
+    """The whole command line, its verbs not yet imported.
+
+    Args:
+        called: words of the command line. A verb among them explains itself by its docstring; the others, not imported, by
+            their one line.
+    """
+
+    def lazy(target: App, verb: str, function: str, line: str, group: str | None = None) -> None:
+        target.command(f"modulux.cli.{function}", name=verb, group=group, help=None if verb in called else line)
+
     app = App(
         name="modulux",
         help=HELP,
@@ -59,36 +69,36 @@ def command_line() -> App:
         exit_on_error=False,
         print_error=False,
         help_format="markdown",
+        suppress_keyboard_interrupt=False,
     )
     for group, verbs in VERBS.items():
         for verb, line in verbs.items():
             if verb == "module":
                 module = App(name="module", help=line, group=group)
-                module.command(
-                    "modulux.cli.module_new:new", name="new", help="Write a new module that builds and passes its own test."
-                )
-                module.command(
-                    "modulux.cli.module_check:check", name="check", help="Judge a module: contract, build, start, tests."
-                )
+                lazy(module, "new", "module_new:new", "Write a new module that builds and passes its own test.")
+                lazy(module, "check", "module_check:check", "Judge a module: contract, build, start, tests.")
                 app.command(module)
             else:
                 file = verb.replace("-", "_")
-                app.command(f"modulux.cli.{file}:{FUNCTIONS.get(verb, file)}", name=verb, group=group, help=line)
+                lazy(app, verb, f"{file}:{FUNCTIONS.get(verb, file)}", line, group)
     return app
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and end the process with the error's own exit code."""
     tokens = sys.argv[1:] if argv is None else argv
-    debug = "--debug" in tokens
+    ours = tokens[: tokens.index("--")] if "--" in tokens else tokens
+    debug = "--debug" in ours
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING, format="%(relativeCreated)6d ms  %(message)s", stream=sys.stderr
     )
     signal.signal(signal.SIGTERM, _terminated)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _terminated)
     try:
-        command_line()(tokens or ["--help"], exit_on_error=False, print_error=False)
+        command_line(ours)(tokens or ["--help"], exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        _fail(str(error), "modulux --help", 2)
+        _fail(str(error), " ".join(["modulux", *(error.command_chain or ()), "--help"]), 2)
     except ModuluxError as error:
         if debug:
             raise
@@ -98,6 +108,10 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if debug:
+            raise
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), "--debug shows where", 5)
 
 
 def _terminated(number: int, _: FrameType | None) -> None:
@@ -105,7 +119,7 @@ def _terminated(number: int, _: FrameType | None) -> None:
 
 
 def _fail(message: str, hint: str | None, code: int) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     console.print("[bold red]modulux:[/] ", end="")
     console.print(message, markup=False)
     if hint:

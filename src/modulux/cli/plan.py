@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from modulux.cli.common import Common, find_desktop, host_facts, read_desktop
+from modulux.cli.common import Common, counted, find_desktop, host_facts, read_desktop
 from modulux.model import plan as p
 from modulux.resolve.plan import resolve
 from modulux.run import shown
@@ -25,7 +25,7 @@ def plan(
     Parameters
     ----------
     desktop
-        a ready-made desktop's name, or a desktop file
+        a ready-made desktop's name, or a desktop file; `xfce` without
     """
     common = common or Common()
     path = find_desktop(desktop)
@@ -43,14 +43,16 @@ def _show(console: Console, plan: p.Plan) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("MODULE", "AFTER", "NETWORK", "IPC", "MOUNTS", "LIMITS", "IMAGE"):
         table.add_column(heading, overflow="fold")
+    apart = "\n" if console.is_terminal else "; "  # in a pipe each module keeps to its line
     prefix = f"modulux.{plan.desktop}."
     for c in plan.containers:
-        mounts = "\n".join(f"{m.source.removeprefix(prefix)} → {m.target}{' (ro)' if m.read_only else ''}" for m in c.mounts)
+        mounts = apart.join(f"{m.source.removeprefix(prefix)} → {m.target}{' (ro)' if m.read_only else ''}" for m in c.mounts)
         limits = f"{c.memory // 1024**2} MB, {c.cpus:g} CPU, {c.pids} pids"
         networks = ", ".join(n.removeprefix(prefix) for n in c.networks) or "none"
-        ports = "".join(f"\n{q.interface}: {q.address}:{q.host_port or 'any'}" for q in c.publish)
+        ports = "".join(f"{apart}{q.interface}: {q.address}:{q.host_port or 'any'}" for q in c.publish)
         after = ", ".join(n.removeprefix(prefix) for n in c.needs)
         table.add_row(c.module, after, networks + ports, c.ipc.removeprefix(prefix), mounts, limits, c.image.rpartition(":")[2])
-    counts = f"{len(plan.containers)} containers, {len(plan.volumes)} volumes, {len(plan.networks)} networks"
+    things = (("container", plan.containers), ("volume", plan.volumes), ("network", plan.networks))
+    counts = ", ".join(counted(len(those), thing) for thing, those in things)
     console.print(f"Desktop [bold]{plan.desktop}[/]: {counts}")
     console.print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from modulux.report import Count, Event, Line, Note, Report, Step
@@ -15,7 +16,7 @@ BRIEF = 0.5
 
 def renderer(*, verbose: bool) -> Report:
     """The one that fits where stderr goes."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     return _Terminal(console) if console.is_terminal and not verbose else _Plain(console, verbose)
 
 
@@ -52,7 +53,7 @@ class _Terminal:
         self.console = console
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(24),
             TimeElapsedColumn(),
             console=console,
@@ -71,7 +72,7 @@ class _Terminal:
                 case Step(key=key, text=text, state=state, seconds=seconds):
                     self._end(key)
                     mark = "[green]✓[/]" if state == "done" else "[red]✗[/]"
-                    self.console.print(f"{mark} {text} [dim]{seconds:.1f} s[/]")
+                    self.console.print(f"{mark} {escape(text)} [dim]{seconds:.1f} s[/]")
                 case Count(done=done, total=total, text=text):
                     self._count(done, total, text)
                 case Note(text=text):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modulux.cli.common import Common, DesktopName, Yes, host_facts
-from modulux.cli.host import prepare_host
+from modulux.cli.host import must_answer, prepare_host
 from modulux.desktop.add import add, plan_with
 from modulux.images.build import build
 
@@ -16,9 +16,11 @@ def run_app(name: DesktopName, app: str, *, yes: Yes = False, common: Common | N
     name
         the desktop's name
     app
-        the app module's name, as `modulux modules app` shows it
+        the app module's name, as `modulux modules app` shows it, with or without `app/`
     """
     common = common or Common()
+    app = app.removeprefix("app/")
+    must_answer(common.driver)
     plan, container = plan_with(common.driver, name, app, common.catalog, host_facts())
     prepare_host(common, yes)
     build(plan.images, common.catalog, common.driver, common.sources, common.report)

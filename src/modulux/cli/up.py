@@ -30,7 +30,7 @@ def up(
     Parameters
     ----------
     desktop
-        a ready-made desktop's name, or a desktop file
+        a ready-made desktop's name, or a desktop file; `xfce` without
     """
     common = common or Common()
     path = find_desktop(desktop)

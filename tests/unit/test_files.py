@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from modulux.errors import FileError
 from modulux.model.desktop import Desktop
+from modulux.model.module import Module
 from modulux.resolve.files import MAX_BYTES, load
 
 GOOD = "name: a\ndisplay: xvfb\nsessions: [xfce]\n"
@@ -64,6 +66,84 @@ def test_bad_files(write: Callable[[str], Path], text: str, line: int | None, sa
         assert hint in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    ("text", "says", "hint"),
+    [
+        ("limits: {memory: 8m}", "`limits.memory`: too little memory", "at least 16m"),
+        ("limits: {memory: 2t}", "a size of at most 1t", None),
+        ("limits: {memory: 9999999999999999999999}", "a size such as", None),
+        ("limits: {memory: true}", "a size such as", None),
+        ("limits: {cpus: 0}", "`limits.cpus`: should be at least 0.01", None),
+        ("limits: {cpus: .nan}", "`limits.cpus`: should be a number", None),
+        ("limits: {cpus: .inf}", "`limits.cpus`", None),
+        ("limits: {cpus: 5000}", "should be at most 1024", None),
+        ("limits: {pids: 2}", "should be at least 8", None),
+        ("limits: {pids: 10000000}", "should be at most 1000000", None),
+        ("limits: {pids: 0x" + "f" * 9000 + "}", "`limits.pids`", None),
+        ("screen: 8193x800", "`screen.width`: should be at most 8192", None),
+        ("screen: 8192x8192", "`screen`: 8192x8192 is 67 megapixels", "at most 34"),
+        ("gateway: {module: web, port: 80, vnc-port: 80}", "`port` and `vnc-port` are both 80", "any that is free"),
+        ("gateway: {module: web, address: 1.2.3}", "'1.2.3' is not an IP address", "127.0.0.1"),
+        ("gateway: {module: web, address: 'fe80::1%x'}", "is not an IP address", None),
+        ("locale: de_DE.UTF-8", "`locale`: 'de_DE.UTF-8' is not in the images", "later version"),
+        ("locale: en_US.UTF-8", "they have C.UTF-8, C, POSIX", None),
+        ("shares: {'a/b': ~/Documents}", "a/b", None),
+        ("shares: {'a:ro': ~/Documents}", "a:ro", None),
+        ("shares: {.a: ~/Documents}", ".a", None),
+        ("shares: {A: {path: ~/A, host: '/tmp:/etc'}}", "'/tmp:/etc' will not do", None),
+        ("shares: {A: {path: ~/A, host: ~other}}", "'~other' will not do", None),
+        ("shares: {A: ~/Music, B: ~/Music}", "A and B both lie at ~/Music", "of its own"),
+        ("display: [xvfb]", "`display`: should be `key: value` pairs", None),
+        ("limits: [1]", "`limits`: should be `key: value` pairs", None),
+        ("shares: 3", "`shares`: should be `key: value` pairs", None),
+        ("sessions: []", "`sessions`: should hold at least 1", None),
+        ("summary: 3", "`summary`: should be text", None),
+    ],
+)
+def test_bounds_and_plain_words(write: Callable[[str], Path], text: str, says: str, hint: str | None) -> None:
+    first = "".join(line + "\n" for line in GOOD.splitlines() if line.split(":")[0] != text.split(":", maxsplit=1)[0])
+    with pytest.raises(FileError) as caught:
+        load(write(first + text + "\n"), Desktop)
+    message = str(caught.value)
+    assert says in message
+    assert hint is None or hint in str(caught.value.hint)
+    assert caught.value.line == len(first.splitlines()) + 1
+    assert not any(word in message for word in ("instance of", "dictionary", "Use", "Share", "Gateway", "Value error"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "limits: {memory: 16m, cpus: 0.01, pids: 8}",
+        "limits: {memory: 1t, cpus: 1024, pids: 1000000}",
+        "screen: 7680x4320",
+        "gateway: {module: web, port: 0, vnc-port: 0, address: '::1'}",
+        "locale: POSIX",
+        "shares: {A.b-c_1: {path: ~/A, host: ~/a b}}",
+    ],
+)
+def test_what_lies_within(write: Callable[[str], Path], text: str) -> None:
+    assert load(write(GOOD + text + "\n"), Desktop).name == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("limits: {pids: 4}", "limits.pids"),
+        ("limits: {memory: 1m}", "limits.memory"),
+        ("seccomp: ../../x", "seccomp"),
+        ("seccomp: /etc/x", "seccomp"),
+        ("seccomp: ..", "seccomp"),
+        ("ready: {timeout: 9999999999999s}", "ready.timeout"),
+        ("params: {x: {type: string, default: []}}", "params.x.default"),
+    ],
+)
+def test_bad_contracts(write: Callable[[str], Path], text: str, where: str) -> None:
+    path = write(f"role: app\nsummary: a\nbase: base/debian\ncommand: [a]\n{text}\n")
+    with pytest.raises(FileError, match=f"`{where}`:"):
+        load(path, Module)
+
+
 def test_too_large(write: Callable[[str], Path]) -> None:
     path = write(GOOD + "#" * 10_000_000)
     with pytest.raises(FileError, match=f"{MAX_BYTES:,}"):
@@ -83,6 +163,35 @@ def test_aliases_cannot_blow_up(write: Callable[[str], Path]) -> None:
     with pytest.raises(FileError) as caught:
         load(write(bomb), Desktop)
     assert len(str(caught.value)) < 1000
+
+
+BOMB = "{a0: &a0 [x, x, x, x, x, x, x, x, x, x], " + ", ".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"limits: {{memory: {BOMB}}}}}",
+        f"limits: {{cpus: {BOMB}}}}}",
+        f"limits: {BOMB}}}",
+        f"screen: {BOMB}}}",
+        f"summary: {BOMB}}}",
+        f"locale: {BOMB}}}",
+        f"timezone: {BOMB}}}",
+        f"apps: {BOMB}}}",
+        f"gateway: {{module: {BOMB}}}}}",
+    ],
+)
+def test_aliases_within_a_value_cannot_blow_up(write: Callable[[str], Path], text: str) -> None:
+    path = write(GOOD + text + "\n")
+    begun = time.monotonic()
+    with pytest.raises(FileError) as caught:
+        load(path, Desktop)
+    assert time.monotonic() - begun < 1
+    assert len(str(caught.value)) < 1000
+    assert "not YAML" not in str(caught.value)
 
 
 def test_not_text(tmp_path: Path) -> None:

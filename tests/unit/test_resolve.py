@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,6 +140,16 @@ def test_a_parameter_of_the_wrong_type_has_a_hint(world: Path) -> None:
     with pytest.raises(ResolveError) as caught:
         plan_of(world, viewer={"module": "x11vnc", "wait": "soon"})
     assert "`wait: 5`" in str(caught.value.hint)
+
+
+def test_aliases_in_a_parameter_cannot_blow_up(world: Path, write: Callable[[str], Path]) -> None:
+    bomb = "[&a0 [x, x, x, x, x, x, x, x, x, x]"
+    bomb += "".join(f", &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)) + "]"
+    path = write(LEAST + f"viewer: {{module: x11vnc, wait: {bomb}}}\n")
+    begun = time.monotonic()
+    with pytest.raises(ResolveError, match="not of type integer"):
+        resolve(load(path, Desktop), Catalog([world]), HostFacts(), str(path))
+    assert time.monotonic() - begun < 1
 
 
 def test_a_base_built_on_itself(world: Path) -> None:

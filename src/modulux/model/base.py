@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
 
 
 def kebab(name: str) -> str:
     """The key as it stands in YAML."""
     return name.replace("_", "-")
+
+
+def shown(value: object) -> str:
+    """The beginning of the value, for messages: lists of aliases to lists would take minutes to write out."""
+    try:
+        return f"{_SHORT.repr(value):.80}"
+    except ValueError:  # an integer of more digits than Python writes
+        return "a very large number"
 
 
 class Model(BaseModel):

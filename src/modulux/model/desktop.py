@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from modulux.model.base import Model, Written, kebab
 from modulux.model.module import Scalar
-from modulux.model.units import Name, Size
+from modulux.model.units import Cpus, Memory, Name, Pids
 
 XDG_DIRECTORIES = ("Desktop", "Documents", "Downloads", "Music", "Pictures", "Public", "Templates", "Videos")
 """Directories of the home that the bases prepare, so that a new volume there gets the right owner."""
@@ -34,12 +35,30 @@ class Use(Written):
         return dict(self.__pydantic_extra__ or {})
 
 
+def _address(value: str) -> str:
+    try:
+        if "%" in value:
+            raise ValueError
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError(f"{value!r:.80} is not an IP address", "such as 127.0.0.1, ::1, or 0.0.0.0 for all") from None
+    return value
+
+
 class Gateway(Use):
     """The gateway, with where it listens on the host."""
 
     port: int = Field(default=0, ge=0, le=65535, description="on the host; 0 = any that is free")
     vnc_port: int = Field(default=0, ge=0, le=65535)
-    address: str = Field(default="127.0.0.1", pattern=r"^[0-9a-fA-F.:]+$", description="loopback unless you say otherwise")
+    address: Annotated[str, AfterValidator(_address)] = Field(
+        default="127.0.0.1", description="loopback unless you say otherwise"
+    )
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Gateway:
+        if self.port and self.port == self.vnc_port:
+            raise ValueError(f"`port` and `vnc-port` are both {self.port}", "take two, or 0 for any that is free")
+        return self
 
     def host_port(self, interface: str) -> int:
         return {"web": self.port, "vnc": self.vnc_port}.get(interface, 0)
@@ -49,7 +68,11 @@ class Share(Written):
     """A volume that every session and app of the desktop sees, or a folder of the host's."""
 
     path: str
-    host: str | None = Field(default=None, pattern="^[~/]", description="a folder of the host instead of a volume")
+    host: str | None = Field(
+        default=None,
+        pattern=r"^(~(/[^:\x00-\x1f]*)?|/[^:\x00-\x1f]*)$",
+        description="a folder of the host instead of a volume; from / or ~/, without a colon",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -61,11 +84,15 @@ class Share(Written):
         return re.sub("^~", "/home/user", self.path)
 
 
+MAX_PIXELS = 34_000_000
+"""Of a screen: a picture of 136 MB, which a display, its viewer and each browser hold at once."""
+
+
 class Screen(Written):
     """Width and height in pixels; written `1280x800`."""
 
-    width: int = Field(ge=320, le=16384)
-    height: int = Field(ge=200, le=16384)
+    width: int = Field(ge=320, le=8192)
+    height: int = Field(ge=200, le=8192)
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +103,15 @@ class Screen(Written):
             raise ValueError("a size such as 1280x800")
         return value
 
+    @model_validator(mode="after")
+    def _fits(self) -> Screen:
+        if self.width * self.height > MAX_PIXELS:
+            raise ValueError(
+                f"{self} is {self.width * self.height / 1e6:.0f} megapixels",
+                f"at most {MAX_PIXELS // 10**6}, such as 7680x4320",
+            )
+        return self
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
@@ -83,9 +119,9 @@ class Screen(Written):
 class DesktopLimits(Model):
     """Ceilings for each of the desktop's modules, on top of the module's own."""
 
-    memory: Size | None = None
-    cpus: float | None = Field(default=None, gt=0)
-    pids: int | None = Field(default=None, gt=0)
+    memory: Memory | None = None
+    cpus: Cpus | None = None
+    pids: Pids | None = None
 
 
 def _one_or_list(value: Any) -> Any:
@@ -102,12 +138,30 @@ def _zone(value: str) -> str:
 
 
 def _share_paths(shares: dict[str, Share]) -> dict[str, Share]:
-    for share in shares.values():
+    seen: dict[str, str] = {}
+    for name, share in shares.items():
+        if (other := seen.setdefault(share.path, name)) != name:
+            raise ValueError(f"{other} and {name} both lie at {share.path}", "each share has a place of its own")
         inside = re.fullmatch(r"~/([A-Za-z0-9_-]+)", share.path)
         if not inside or (share.host is None and inside[1] not in XDG_DIRECTORIES):
             raise ValueError(f"a share lies at ~/ and one of {', '.join(XDG_DIRECTORIES)} (a host folder: any ~/NAME)")
     return shares
 
+
+LOCALES = ("C.UTF-8", "C", "POSIX")
+"""What the images hold."""
+
+
+def _locale(value: str) -> str:
+    if value not in LOCALES:
+        raise ValueError(
+            f"{value!r:.80} is not in the images; they have {', '.join(LOCALES)}", "translations come with a later version"
+        )
+    return value
+
+
+ShareName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+"""Part of a volume's name."""
 
 Uses = Annotated[list[Use], BeforeValidator(_one_or_list, json_schema_input_type=Use | str | list[Use | str])]
 
@@ -126,8 +180,8 @@ class Desktop(Model):
     input_method: Use | None = None
     services: Uses = []
     apps: Uses = []
-    locale: str = Field(default="C.UTF-8", pattern=r"^[A-Za-z_]+(\.UTF-8)?(@[a-z]+)?$")
+    locale: Annotated[str, AfterValidator(_locale)] = Field(default="C.UTF-8", json_schema_extra={"enum": [*LOCALES]})
     timezone: Annotated[str, AfterValidator(_zone)] = "host"
     keyboard: str = Field(default="us", pattern=r"^[a-z,]+(\([a-z0-9_-]+\))?$")
-    shares: Annotated[dict[str, Share], AfterValidator(_share_paths)] = {"Documents": Share(path="~/Documents")}
+    shares: Annotated[dict[ShareName, Share], AfterValidator(_share_paths)] = {"Documents": Share(path="~/Documents")}
     limits: DesktopLimits = DesktopLimits()

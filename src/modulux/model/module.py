@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import reprlib
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from modulux.model.base import Model
-from modulux.model.units import Name, Seconds, Size
+from modulux.model.base import Model, shown
+from modulux.model.units import Cpus, Memory, Name, Pids, Seconds, Size
 
 
 class Role(StrEnum):
@@ -49,9 +48,9 @@ class Param(Model):
         """Raise ValueError, saying what would fit, unless `value` has the type and is among the choices."""
         kinds: dict[str, tuple[type, ...]] = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,)}
         if not isinstance(value, kinds[self.type]) or (self.type != "boolean" and isinstance(value, bool)):
-            raise ValueError(f"{reprlib.repr(value)} is not of type {self.type}")
+            raise ValueError(f"{shown(value)} is not of type {self.type}")
         if self.choices is not None and value not in self.choices:
-            raise ValueError(f"{reprlib.repr(value)} is none of {', '.join(map(str, self.choices))}")
+            raise ValueError(f"{shown(value)} is none of {', '.join(map(str, self.choices))}")
 
 
 class Drawn(Model):
@@ -74,9 +73,9 @@ class Ready(Model):
 class Limits(Model):
     """Ceilings on what one module may use."""
 
-    memory: Size = 1024**3
-    cpus: float = Field(default=4.0, gt=0)
-    pids: int = Field(default=512, gt=0)
+    memory: Memory = 1024**3
+    cpus: Cpus = 4.0
+    pids: Pids = 512
 
 
 class Bootstrap(Model):
@@ -105,7 +104,7 @@ class Module(Model):
     devices: list[Annotated[str, Field(pattern="^/dev/")]] = Field(default_factory=list)
     network: Literal["none", "desktop", "internet"] = "none"
     shm: Size = 64 * 1024**2
-    seccomp: str | None = None
+    seccomp: str | None = Field(default=None, pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="a file in the folder")
     limits: Limits = Limits()
     params: dict[Name, Param] = Field(default_factory=dict)
     actions: dict[Name, list[str]] = Field(default_factory=dict)

@@ -5,31 +5,58 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-_SIZE = re.compile(r"(\d+)\s*([kmgt]?)(i?b)?", re.IGNORECASE)
-_SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m)?")
+_SIZE = re.compile(r"([0-9]{1,16})\s*([kmgt]?)(i?b)?", re.IGNORECASE)
+_SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m)?")
+
+
+TEBIBYTE = 1024**4
+
+
+def _word(value: object) -> str:
+    """A single value as it was written; nothing for the rest: a list of aliases to lists would take minutes to write out."""
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
 def parse_size(value: object) -> int:
     """Bytes from `64m`, `2g`, `1024` (powers of 1024, as both engines read them)."""
-    match = _SIZE.fullmatch(str(value).strip())
-    if not match or isinstance(value, bool):
+    match = _SIZE.fullmatch(_word(value))
+    if not match:
         raise ValueError("a size such as 512m or 2g")
     power = " kmgt".index(match[2].lower() or " ")
-    return int(match[1]) * int(1024**power)
+    size = int(match[1]) * int(1024**power)
+    if size > TEBIBYTE:
+        raise ValueError("a size of at most 1t")
+    return size
 
 
 def parse_seconds(value: object) -> float:
     """Seconds from `30s`, `500ms`, `2m` or a number."""
-    match = _SECONDS.fullmatch(str(value).strip())
-    if not match or isinstance(value, bool):
+    match = _SECONDS.fullmatch(_word(value))
+    if not match:
         raise ValueError("a time such as 30s or 500ms")
     return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60}[match[2] or "s"]
 
 
 Size = Annotated[int, BeforeValidator(parse_size, json_schema_input_type=str | int), Field(gt=0)]
 """Bytes."""
+
+
+def _memory(value: int) -> int:
+    if value < 16 * 1024**2:
+        raise ValueError("too little memory for a module", "it takes at least 16m, and at most 1t")
+    return value
+
+
+Memory = Annotated[Size, AfterValidator(_memory)]
+"""Bytes that a module can live in."""
+
+Cpus = Annotated[float, Field(ge=0.01, le=1024, allow_inf_nan=False)]
+"""Processors, or parts of one."""
+
+Pids = Annotated[int, Field(ge=8, le=1_000_000)]
+"""Processes and threads."""
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=str | float), Field(gt=0)]
 

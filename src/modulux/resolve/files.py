@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from modulux.errors import FileError
+from modulux.model.base import shown
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -107,7 +109,7 @@ def _explained(error: ValidationError, path: Path, model: type[BaseModel]) -> Fi
     errors = error.errors()
     # a misspelt key is also a missing one: the misspelling says more
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    keys = list(first["loc"])
+    keys = _keys_of(first, errors)
     where = ".".join(str(k) for k in keys)
     hint: str | None = None
     match first["type"]:
@@ -118,17 +120,61 @@ def _explained(error: ValidationError, path: Path, model: type[BaseModel]) -> Fi
         case "missing":
             message = f"the key `{where}` is missing"
         case "value_error":
-            message = (
-                f"`{where}`: {first['msg'].removeprefix('Value error, ')}"
-                if where
-                else first["msg"].removeprefix("Value error, ")
-            )
+            said = first["ctx"]["error"].args  # what is wrong, and a hint if there is one
+            message = f"`{where}`: {said[0]}" if where else str(said[0])
+            hint = said[1] if len(said) > 1 else None
         case "string_pattern_mismatch":
-            message = f"`{where}`: {first['input']!r} will not do"
+            message = f"`{where}`: {shown(first['input'])} will not do"
             hint = f"it must match {first['ctx']['pattern']}"
         case _:
-            message = f"`{where}`: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r:.80})"
+            message = f"`{where}`: {_plainly(first)} (it is {shown(first['input'])})"
     return FileError(message, file=str(path), line=line_of(path, *keys), hint=hint)
+
+
+PLAIN = {
+    "model_type": "should be `key: value` pairs",
+    "model_attributes_type": "should be `key: value` pairs",
+    "dict_type": "should be `key: value` pairs",
+    "mapping_type": "should be `key: value` pairs",
+    "invalid_key": "keys should be words",
+    "list_type": "should be a list",
+    "tuple_type": "should be a list",
+    "string_type": "should be text",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "finite_number": "should be a number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+}
+"""What pydantic's messages say with the names of Python's types and our classes, in plain words."""
+
+KINDS = {"str", "int", "float", "bool"}
+
+
+def _plainly(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "too_short":
+            return f"should hold at least {context['min_length']}"
+        case "too_long":
+            return f"should hold at most {context['max_length']}"
+        case "greater_than_equal":
+            return f"should be at least {context['ge']}"
+        case "less_than_equal":
+            return f"should be at most {context['le']}"
+        case "greater_than":
+            return f"should be more than {context['gt']}"
+    return PLAIN.get(error["type"], error["msg"].removeprefix("Input ").removeprefix("String "))
+
+
+def _keys_of(error: ErrorDetails, errors: list[ErrorDetails]) -> list[str | int]:
+    """Where the error is; of a value that may have several types pydantic tells each, with the type at the end."""
+    keys = list(error["loc"])
+    siblings = [e for e in errors if e["loc"][:-1] == error["loc"][:-1]]
+    return keys[:-1] if len(siblings) > 1 and keys[-1] in KINDS else keys
 
 
 def _keys_at(model: type[BaseModel], keys: list[str | int]) -> list[str]:

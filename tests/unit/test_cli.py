@@ -16,8 +16,14 @@ from tests.support.cli import Cli
 from modulux.cli import common
 from modulux.cli import main as main_module
 from modulux.cli.host import must_answer
+from modulux.desktop.up import up
 from modulux.engine.docker import Docker
-from modulux.errors import CancelledError, HostError
+from modulux.engine.podman import Podman
+from modulux.errors import CancelledError, EngineError, HostError
+from modulux.paths import shipped
+from modulux.report import Event, Note
+from modulux.resolve.catalog import Catalog
+from modulux.resolve.plan import HostFacts, resolve
 
 VERBS = [
     "up",
@@ -252,3 +258,41 @@ def test_a_docker_without_its_daemon_is_the_hosts_error(tmp_path: Path) -> None:
         must_answer(Docker(program=str(silent)))
     assert "systemctl start docker" in str(told.value.hint)
     assert told.value.exit_code == 5
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_undo_is_not_interrupted_and_tells_when_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    broken, undone = tmp_path / "broken", tmp_path / "undone"
+    end = "echo 'Error: no engine' >&2; exit 125" if gone else f"touch {undone}"
+    undo = f"if [ -e {broken} ]; then kill -INT $PPID; kill -TERM $PPID; kill -HUP $PPID; sleep 0.2; {end}; fi"
+    failing = f"touch {broken}; echo 'Error: no space' >&2; exit 125"
+    engine = Podman(
+        program=str(
+            program(
+                tmp_path / "bin",
+                "podman",
+                f"case \"$*\" in *' create '*) {failing};; 'ps --all'*) {undo}; echo '[]';; *) echo '[]';; esac",
+            )
+        )
+    )
+    path = common.find_desktop("xfce")
+    plan = resolve(common.read_desktop(path), Catalog([shipped("modules")]), HostFacts("UTC", str(tmp_path)), str(path))
+    interrupts: list[int] = []
+    events: list[Event] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {n: signal.signal(n, lambda number, _: interrupts.append(number)) for n in numbers}
+    try:
+        with pytest.raises(EngineError, match="no space"):
+            up(engine, plan, events.append, lambda: None)
+        assert signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, before[signal.SIGINT])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert broken.exists()
+    assert interrupts == []
+    assert undone.exists() is not gone
+    notes = [e.text for e in events if isinstance(e, Note)]
+    assert any("could not clean up" in n and "`modulux down xfce` does" in n for n in notes) is gone

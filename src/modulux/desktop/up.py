@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -57,11 +59,11 @@ def up(engine: Engine, plan: Plan, report: Report, images: Callable[[], object],
         try:
             now = _apply(engine, plan, todo, watch, report)
         except BaseException as error:  # noqa: BLE001  an interrupt too: nothing half-made stays
-            watch.abandon()
-            told = explained(error, engine)  # before the undo: the log goes with the container
-            if not keep:
-                with contextlib.suppress(ModuluxError):
-                    _undo(engine, plan, before, report)
+            with uninterrupted():
+                watch.abandon()
+                told = explained(error, engine)  # before the undo: the log goes with the container
+                if not keep:
+                    _try_undo(engine, plan, before, report)
             raise told from None
         return Came(tuple(c.name for c in todo.start), tuple(n for wave in todo.remove for n in wave), now)
 
@@ -100,6 +102,28 @@ def _apply(engine: Engine, plan: Plan, todo: Change, watch: Watch, report: Repor
             wait_all_ready(engine, checked)
             watch.end()
             return now.result()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and its like do not count for as long as the context: neither here nor in what is started meanwhile."""
+    if threading.current_thread() is not threading.main_thread():  # no other may set handlers, and none other is interrupted
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _try_undo(engine: Engine, plan: Plan, before: Found, report: Report) -> None:
+    """Undo; if that fails too, say so, since the error to be raised is the first one."""
+    try:
+        _undo(engine, plan, before, report)
+    except (ModuluxError, OSError) as error:
+        report(Note(f"could not clean up: {error}; `modulux down {plan.desktop}` does"))
 
 
 def _undo(engine: Engine, plan: Plan, before: Found, report: Report) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,59 @@ def test_a_link_out_of_the_folder(world: Path, target: str) -> None:
     with pytest.raises(FileError, match="leads out of the module's folder") as caught:
         tag(world)
     assert "copy the file" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_what_is_no_file(world: Path, kind: str) -> None:
+    path = world / "display/xvfb/rootfs/strange"
+    path.parent.mkdir()
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+    with pytest.raises(FileError, match="neither a file nor a folder") as caught:
+        tag(world)
+    assert caught.value.file == str(path)
+
+
+@pytest.mark.parametrize("target", ["/etc", "other"])
+def test_the_rootfs_is_no_link(world: Path, target: str) -> None:
+    (world / "display/xvfb/other").mkdir()
+    (world / "display/xvfb/rootfs").symlink_to(target)
+    with pytest.raises(FileError, match="must be a folder"):
+        tag(world)
+
+
+def test_a_folder_that_is_a_link_out_of_its_root(world: Path, tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    (world / "app/terminal").rename(real)
+    (world / "app/terminal").symlink_to(real)
+    with pytest.raises(FileError, match="leads out of the folder of modules") as caught:
+        tag(world, "app/terminal")
+    assert "--modules" in str(caught.value.hint)
+
+
+def test_a_folder_that_is_a_link_within_its_root(world: Path) -> None:
+    (world / "app/twin").symlink_to("terminal")
+    assert tag(world, "app/twin") == tag(world, "app/terminal")
+
+
+@pytest.mark.parametrize("key", ["base", "like"])
+def test_a_contract_that_names_an_unknown_module(world: Path, key: str) -> None:
+    file = world / "app/terminal/module.yaml"
+    keys = {"base": "base/debian", key: "app/none"}
+    file.write_text("role: app\nsummary: a\ncommand: [a]\n" + "".join(f"{k}: {v}\n" for k, v in keys.items()))
+    with pytest.raises(ResolveError, match="unknown module `app/none`") as caught:
+        tag(world, "app/terminal")
+    assert (caught.value.file, caught.value.line) == (str(file), 3 + len(keys))
+
+
+def test_a_profile_lies_in_the_folder(world: Path) -> None:
+    file = world / "app/terminal/module.yaml"
+    (world / "outside.json").write_text("{}")
+    file.write_text(file.read_text() + "seccomp: ../../outside.json\n")
+    with pytest.raises(FileError, match="`seccomp`"):
+        Catalog([world]).module("app/terminal")
 
 
 def test_links_of_the_image_are_its_own(world: Path) -> None:

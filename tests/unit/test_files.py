@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from modulux.errors import FileError
 from modulux.model.desktop import Desktop
 from modulux.model.module import Module
 from modulux.resolve.files import MAX_BYTES, load
+from modulux.resolve.shares import check_shares
 
 GOOD = "name: a\ndisplay: xvfb\nsessions: [xfce]\n"
 
@@ -205,3 +208,38 @@ def test_not_text(tmp_path: Path) -> None:
 def test_no_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileError, match="no such file"):
         load(tmp_path / name, Desktop)
+
+
+@pytest.mark.parametrize(
+    ("host", "says", "hint"),
+    [
+        ("~/there", None, None),
+        ("~", None, None),
+        ("~/none", "there is no folder", "make it"),
+        ("~/file", "is not a folder", "never a socket"),
+        ("~/docker.sock", "is not a folder", "never a socket"),
+        ("~/link.sock", "is not a folder", "never a socket"),
+        ("~/file/below", "Not a directory", None),
+        ("/dev/null", "is not a folder", "a device"),
+    ],
+)
+def test_shared_folders_of_the_host(
+    write: Callable[[str], Path], tmp_path: Path, host: str, says: str | None, hint: str | None
+) -> None:
+    home = tmp_path / "home"
+    (home / "there").mkdir(parents=True)
+    (home / "file").write_text("")
+    os.mknod(home / "docker.sock", stat.S_IFSOCK | 0o600)
+    (home / "link.sock").symlink_to("docker.sock")
+    path = write(GOOD + f"shares:\n  Mine:\n    path: ~/Mine\n    host: {host!r}\n")
+    desktop = load(path, Desktop)
+    if says is None:
+        check_shares(desktop, path, str(home))
+        return
+    with pytest.raises(FileError) as caught:
+        check_shares(desktop, path, str(home))
+    assert "`shares.Mine`: " in str(caught.value)
+    assert host.replace("~", str(home)) in str(caught.value)
+    assert says in str(caught.value)
+    assert (caught.value.file, caught.value.line) == (str(path), 7)
+    assert hint is None or hint in str(caught.value.hint)

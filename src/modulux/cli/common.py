@@ -31,6 +31,7 @@ from modulux.report import Report
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.files import close_to, load
 from modulux.resolve.plan import HostFacts
+from modulux.resolve.shares import check_shares
 
 WIDE = 4000
 """Columns where nobody looks: a table's rows stay whole, for who reads them line by line."""
@@ -128,8 +129,10 @@ def find_desktop(word: str) -> Path:
 
 
 def read_desktop(path: Path) -> Desktop:
-    """The desktop that the file describes."""
-    return load(path, Desktop)
+    """The desktop that the file describes; the folders of the host that it shares are there."""
+    desktop = load(path, Desktop)
+    check_shares(desktop, path, str(Path.home()))
+    return desktop
 
 
 def host_facts() -> HostFacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 from modulux.cli.common import Common
 from modulux.errors import NameTakenError, UsageError
 from modulux.model.module import Role
+from modulux.model.units import MAX_NAME, NAME_PATTERN
 from modulux.modules.skeleton import skeleton
 
 
@@ -30,6 +32,11 @@ def new(
     role, _, name = module.partition("/")
     if role not in list(Role) or not name:
         raise UsageError(f"`{module}` is not `role/name`", hint=f"roles: {', '.join(Role)}")
+    if not re.fullmatch(NAME_PATTERN, name) or name.endswith("\n") or len(name) > MAX_NAME:
+        raise UsageError(
+            f"{name!r:.80} cannot be a module's name",
+            hint=f"lower-case words of letters and digits, joined by single hyphens, at most {MAX_NAME} characters",
+        )
     target = folder / role / name
     if target.exists():
         raise NameTakenError(f"{target} exists already", hint="nothing was written; take another name")

@@ -61,5 +61,6 @@ Pids = Annotated[int, Field(ge=8, le=1_000_000)]
 Seconds = Annotated[float, BeforeValidator(parse_seconds, json_schema_input_type=str | float), Field(gt=0)]
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
+MAX_NAME = 40
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=MAX_NAME)]
 """Lower-case words joined by single hyphens: fits container names, hostnames and folders alike."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NoReturn
 
 from modulux.errors import FileError, ResolveError
 from modulux.model.interface import Interface
 from modulux.model.module import Module
 from modulux.model.plan import Image
-from modulux.resolve.files import close_to, load
+from modulux.resolve.files import close_to, line_of, load
 
 REPOSITORY = "localhost/modulux"
 """Where our images lie: a name that no engine looks for in a registry."""
@@ -62,14 +64,21 @@ class Catalog:
             FileError: its contract is wrong.
         """
         if id not in self._found:
-            folder = next((root / id for root in self.roots if (root / id / "module.yaml").is_file()), None)
-            if folder is None:
+            root = next((root for root in self.roots if (root / id / "module.yaml").is_file()), None)
+            if root is None:
                 role, _, name = id.partition("/")
                 others = [i.partition("/")[2] for i in self.ids if i.startswith(role + "/")]
                 hint = close_to(name, others) or (
                     f"there are: {', '.join(others)}" if others else f"no module has the role {role} yet"
                 )
                 raise ResolveError(f"unknown module `{id}`", hint=hint)
+            folder = root / id
+            if not folder.resolve().is_relative_to(root.resolve()):
+                raise FileError(
+                    f"a symbolic link that leads out of the folder of modules, to {folder.resolve()}",
+                    file=str(folder),
+                    hint="name the folder of modules that it lies in with --modules",
+                )
             self._found[id] = Found(id, folder, self._contract(folder, id))
         return self._found[id]
 
@@ -107,7 +116,7 @@ class Catalog:
                 raise ResolveError(
                     f"`{id}` is built on itself: {' → '.join([f.id for f in chain] + [next_id])}", file=chain[0].file
                 )
-            chain.append(self.module(next_id))
+            chain.append(self._named(next_id, chain[-1].file, "base") if chain else self.module(id))
             next_id = chain[-1].contract.base
         return chain[::-1]
 
@@ -144,12 +153,25 @@ class Catalog:
         like = found.contract.like
         if like == id:
             raise ResolveError(f"`{id}` is like itself", file=found.file)
-        return [found.folder] + ([self.module(like).folder] if like else [])
+        return [found.folder] + ([self._named(like, found.file, "like").folder] if like else [])
+
+    def _named(self, id: str, file: str, key: str) -> Found:
+        """The module that a contract names under `key`; the error, if there is none, says where."""
+        try:
+            return self.module(id)
+        except ResolveError as error:
+            if error.file is None:
+                error.file, error.line = file, line_of(Path(file), key)
+            raise
 
 
 def _files(folder: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Every file below `folder` in a fixed order: its relative name, its kind (`x`: executable, `l`: link), its content."""
-    for directory, subdirectories, names in os.walk(folder):
+    """Every file below `folder` in a fixed order: its relative name, its kind (`x`: executable, `l`: link), its content.
+
+    Raises:
+        FileError: something that is no file, cannot be read, or leads out of the folder.
+    """
+    for directory, subdirectories, names in os.walk(folder, onerror=_unreadable):
         subdirectories[:] = sorted(d for d in subdirectories if not _ignored(d))
         links = [d for d in subdirectories if Path(directory, d).is_symlink()]
         for name in sorted(n for n in names + links if not _ignored(n)):
@@ -158,7 +180,20 @@ def _files(folder: Path) -> Iterator[tuple[str, str, bytes]]:
             if path.is_symlink():
                 yield relative, "l", _link_inside(path, folder).encode()
             else:
-                yield relative, "x" if os.access(path, os.X_OK) else "-", path.read_bytes()
+                yield relative, "x" if os.access(path, os.X_OK) else "-", _content(path)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):  # to read from a pipe or a device would wait for ever
+            raise FileError("neither a file nor a folder", file=str(path), hint="a module holds files, folders and links only")
+        return path.read_bytes()
+    except OSError as error:
+        _unreadable(error)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise FileError(f"cannot be read: {error.strerror}", file=error.filename) from None
 
 
 def _ignored(name: str) -> bool:
@@ -173,6 +208,8 @@ def _link_inside(path: Path, folder: Path) -> str:
     """
     target = str(path.readlink())
     rootfs = folder / "rootfs"
+    if path == rootfs:
+        raise FileError("a symbolic link; it must be a folder", file=str(path), hint="copy the files instead")
     if target.startswith("/") and path.is_relative_to(rootfs):
         return target
     resolved = Path(os.path.normpath(path.parent / target))

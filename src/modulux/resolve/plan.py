@@ -14,6 +14,7 @@ from modulux.model.interface import Interface
 from modulux.model.module import Module
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.compose import Placed, compose
+from modulux.resolve.shares import host_folder
 from modulux.resolve.template import fill
 
 
@@ -75,7 +76,7 @@ class _Resolver:
     def _shares(self) -> list[p.Mount]:
         mounts = []
         for name, share in self.desktop.shares.items():
-            source = share.host.replace("~", self.host.home, 1) if share.host else self._volume(f"share.{name}", kept=True)
+            source = host_folder(share.host, self.host.home) if share.host else self._volume(f"share.{name}", kept=True)
             mounts.append(p.Mount(source, share.target, read_only=False))
         return mounts
 

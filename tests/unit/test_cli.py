@@ -296,3 +296,20 @@ def test_the_undo_is_not_interrupted_and_tells_when_it_fails(
     assert undone.exists() is not gone
     notes = [e.text for e in events if isinstance(e, Note)]
     assert any("could not clean up" in n and "`modulux down xfce` does" in n for n in notes) is gone
+
+
+@pytest.mark.parametrize("module", ["app/Mine", "app/../../x", "app/a--b", "app/a b", "app/-a", f"app/{'a' * 41}", "app/a\n"])
+def test_a_new_module_has_a_name_that_can_be_used(cli: Cli, tmp_path: Path, module: str) -> None:
+    done = cli.run("module", "new", module, "--in", str(tmp_path / "own"), status=2)
+    assert "cannot be a module's name" in done.stderr
+    assert "single hyphens" in done.stderr.partition("hint:")[2]
+    assert not (tmp_path / "own").exists()
+
+
+@pytest.mark.parametrize("verb", ["plan", "up"])
+def test_a_shared_folder_that_is_not_there(cli: Cli, tmp_path: Path, verb: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: a\ndisplay: xvfb\nsessions: [xfce]\nshares:\n  Mine: {{path: ~/Mine, host: {tmp_path}/none}}\n")
+    done = cli.run(verb, str(path), status=3)
+    assert f"{path}:5: `shares.Mine`: there is no folder {tmp_path}/none" in done.stderr
+    assert "make it" in done.stderr.partition("hint:")[2]

@@ -152,6 +152,18 @@ def test_aliases_in_a_parameter_cannot_blow_up(world: Path, write: Callable[[str
     assert time.monotonic() - begun < 1
 
 
+def test_words_in_braces(world: Path) -> None:
+    file = world / "app/terminal/module.yaml"
+    least = "role: app\nsummary: a\nbase: base/debian\n"
+    file.write_text(least + "command: ['{foo}', '${desktop}', '{}', '{screen.width}']\n")
+    by = {c.short: c for c in plan_of(world, apps=["terminal"]).containers}
+    assert by["terminal"].command == ("{foo}", "$a", "{}", "1280")
+    file.write_text(least + "command: ['{screen.depth}']\n")
+    with pytest.raises(ResolveError, match=r"unknown word \{screen.depth\}") as caught:
+        plan_of(world, apps=["terminal"])
+    assert caught.value.file == str(file)
+
+
 def test_a_base_built_on_itself(world: Path) -> None:
     (world / "base/loop").mkdir()
     (world / "base/loop/module.yaml").write_text("role: base\nsummary: l\nbase: base/loop\n")

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from modulux.errors import UsageError
 from modulux.model.base import Model
 from modulux.paths import config_file, shipped
 from modulux.resolve.files import load, validate
@@ -46,6 +47,7 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str] | 
 
     Raises:
         FileError: the file, a variable or a flag does not fit.
+        UsageError: a folder of modules on the command line is none.
     """
     environment = os.environ if environment is None else environment
     path = config_file()
@@ -62,5 +64,13 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str] | 
             values[name], origin[name] = getattr(validate({name: value}, Settings, f"${variable}"), name), variable
         if flags.get(name):
             values[name], origin[name] = getattr(validate({name: flags[name]}, Settings, f"--{name}"), name), "flag"
+    if origin.get("modules") == "flag":
+        _must_be_folders(values["modules"])
     settings = Settings.model_validate(values)
     return Loaded(settings, {name: origin.get(name, "default") for name in Settings.model_fields})
+
+
+def _must_be_folders(paths: object) -> None:
+    for path in paths if isinstance(paths, list) else []:
+        if not Path(path).is_dir():
+            raise UsageError(f"--modules {path}: no such folder", hint="a folder that holds role/name/module.yaml")

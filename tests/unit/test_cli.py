@@ -298,6 +298,45 @@ def test_the_undo_is_not_interrupted_and_tells_when_it_fails(
     assert any("could not clean up" in n and "`modulux down xfce` does" in n for n in notes) is gone
 
 
+@pytest.mark.parametrize(
+    ("words", "says", "hint"),
+    [
+        (["modules", "--modules", "/nowhere"], "--modules /nowhere: no such folder", "role/name"),
+        (["modules", "ap"], "no role `ap`", "app"),
+        (["modules", "kernel"], "no role `kernel`", "session"),
+        (["screenshot", "xfce", "-o", "x.gif"], "x.gif: the picture is a PNG file", "-o x.png"),
+        (["screenshot", "xfce", "-o", "-", "--json"], "both want stdout", "-o FILE.png"),
+        (["bench", "--plot", "/nowhere/a.svg"], "no such folder", "mkdir"),
+    ],
+)
+def test_what_does_not_fit_is_refused_at_once(cli: Cli, words: list[str], says: str, hint: str) -> None:
+    told = cli.run(*words, status=2).stderr
+    assert says in told
+    assert hint in told.partition("hint:")[2]
+
+
+def test_nothing_is_asked_about_data_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
+    told = with_engine(cli, tmp_path / "bin", "echo '[]'").run("down", "none", "--volumes", status=9).stderr
+    assert "no desktop `none`" in told
+    assert "Remove" not in told
+
+
+def test_following_as_json_gives_an_object_a_line(cli: Cli, tmp_path: Path) -> None:
+    labels = {"io.modulux.owner": "modulux", "io.modulux.desktop": "some"}
+    shorts = ("xvfb", "xfce")
+    rows = [
+        {"Id": s, "Names": [f"modulux.some.{s}"], "State": "running", "Labels": labels, "Image": "i", "StartedAt": n}
+        for n, s in enumerate(shorts)
+    ]
+    (tmp_path / "ps.json").write_text(json.dumps(rows))
+    script = f"case \"$1\" in ps) cat {tmp_path}/ps.json;; logs) echo one; echo '\"two\" [b]';; *) echo '[]';; esac"
+    mine = with_engine(cli, tmp_path / "bin", script)
+    lines = [json.loads(line) for line in mine.run("logs", "some", "-f", "--json").stdout.splitlines()]
+    expected = [{"module": s, "line": line} for s in shorts for line in ("one", '"two" [b]')]
+    assert sorted(lines, key=str) == sorted(expected, key=str)
+    assert mine.json("logs", "some") == expected
+
+
 @pytest.mark.parametrize("module", ["app/Mine", "app/../../x", "app/a--b", "app/a b", "app/-a", f"app/{'a' * 41}", "app/a\n"])
 def test_a_new_module_has_a_name_that_can_be_used(cli: Cli, tmp_path: Path, module: str) -> None:
     done = cli.run("module", "new", module, "--in", str(tmp_path / "own"), status=2)

@@ -14,6 +14,7 @@ from modulux.bench.measure import FIGURES, Options, measure
 from modulux.bench.plot import svg
 from modulux.cli.common import Common, Yes
 from modulux.cli.host import prepare_host
+from modulux.errors import UsageError
 from modulux.report import Note
 
 
@@ -34,12 +35,14 @@ def bench(
         some of: start, key, memory, size, many; all of them without
     """
     common = common or Common()
+    if picture and not picture.parent.is_dir():
+        raise UsageError(f"--plot {picture}: no such folder", hint=f"mkdir -p {picture.parent}")
     prepare_host(common, yes)
     options = Options(rounds, keys, desktops, figures or FIGURES)
     results = measure(common.driver, options, lambda line: common.report(Note(line)))
-    if picture:
-        picture.write_text(svg(results))
     common.result(results.to_json(), lambda console: _show(console, results))
+    if picture:  # last: the figures took minutes and are not lost with it
+        picture.write_text(svg(results))
 
 
 def _show(console: Console, results: Results) -> None:

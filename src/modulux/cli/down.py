@@ -9,6 +9,8 @@ from cyclopts import Parameter
 
 from modulux.cli.common import Common, DesktopName, Yes, confirm
 from modulux.desktop.down import down as take_down
+from modulux.desktop.state import look
+from modulux.errors import NotFoundError
 
 
 def down(
@@ -27,6 +29,9 @@ def down(
     """
     common = common or Common()
     if volumes:
+        there = look(common.driver, name)
+        if not (there.modules or there.networks or there.volumes):
+            raise NotFoundError(f"no desktop `{name}`, and no data of it", hint="modulux ps")
         confirm(f"Remove all data of `{name}` (homes and shares) for good?", yes)
     removed = take_down(common.driver, name, common.report, volumes=volumes)
     kept = "" if volumes else " Its data is kept; `--volumes` removes it too."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import threading
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -33,13 +36,18 @@ def logs(
     found = existing(common.driver, name)
     chosen = [found.module(module)] if module else sorted(found.modules.values(), key=lambda m: m.state.started)
     width = max(len(m.short) for m in chosen)
+    writing = threading.Lock()
     rows: list[dict[str, str]] = []
 
     def show(container: str) -> None:
         short = found.modules[container].short
         with run.lines(common.driver.logs_argv(container, follow=follow, tail=tail)) as (_, lines):
             for line in lines:
-                if common.json and not follow:
+                if common.json and follow:
+                    with writing:
+                        sys.stdout.write(json.dumps({"module": short, "line": line}) + "\n")
+                        sys.stdout.flush()
+                elif common.json:
                     rows.append({"module": short, "line": line})
                 else:
                     stdout.print(line if module else f"{short:<{width}} │ {line}", markup=False)
@@ -49,5 +57,5 @@ def logs(
     else:
         for m in chosen:
             show(m.name)
-    if common.json:
+    if common.json and not follow:
         common.result(rows, lambda _: None)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 
 from modulux.cli.common import Common
+from modulux.errors import UsageError
+from modulux.model.module import Role
+from modulux.resolve.files import close_to
 
 
 def modules(role: str | None = None, *, common: Common | None = None) -> None:
@@ -16,6 +19,8 @@ def modules(role: str | None = None, *, common: Common | None = None) -> None:
         only this role: base, display, viewer, session, app, gateway …
     """
     common = common or Common()
+    if role is not None and role not in list(Role):
+        raise UsageError(f"no role `{role}`", hint=close_to(role, list(Role)) or f"roles: {', '.join(Role)}")
     found = [common.catalog.module(id) for id in common.catalog.ids if role in (None, id.partition("/")[0])]
     rows = [
         {

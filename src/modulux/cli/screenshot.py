@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,13 @@ from cyclopts import Parameter
 from modulux.cli.common import Common, DesktopName
 from modulux.desktop.ready import picture
 from modulux.desktop.state import existing
-from modulux.errors import HostError, NotFoundError
+from modulux.errors import HostError, NotFoundError, UsageError
 
 
 def screenshot(
     name: DesktopName,
     *,
-    output: Annotated[Path, Parameter(alias="-o", help="the PNG file to write")],
+    output: Annotated[Path, Parameter(alias="-o", help="the PNG file to write; `-` is stdout", allow_leading_hyphen=True)],
     common: Common | None = None,
 ) -> None:
     """Save a desktop's picture, as it comes through its viewer, as a PNG file.
@@ -27,12 +28,23 @@ def screenshot(
         the desktop's name
     """
     common = common or Common()
+    to_stdout = str(output) == "-"
+    if not to_stdout and output.suffix.lower() != ".png":
+        raise UsageError(
+            f"{output}: the picture is a PNG file", hint=f"-o {output.with_suffix('.png')}" if output.name else None
+        )
+    if to_stdout and common.json:
+        raise UsageError("`-o -` and --json both want stdout", hint="-o FILE.png")
     found = existing(common.driver, name)
     viewer = found.having("rfb")
     if viewer is None:
         raise NotFoundError(f"`{name}` has no viewer that runs", hint="give its file a `viewer:`")
     with picture(common.driver, viewer.name, viewer.sockets["rfb"]) as client:
         shot = client.frame()
+    if to_stdout:
+        shot.image().save(sys.stdout.buffer, "PNG")
+        sys.stdout.flush()
+        return
     try:
         shot.save(output)
     except OSError as error:

@@ -48,6 +48,10 @@ class CommandLine:
             raise
         self.down(name)
 
+    def build(self, file: Path) -> None:
+        """Build what a desktop needs."""
+        self._run("build", "--desktop", str(file), "--yes")
+
     def plan(self, file: Path) -> dict[str, Any]:
         return self._json("plan", str(file))
 
@@ -56,6 +60,9 @@ class CommandLine:
         return str(self._json("open", name)["browser"])
 
     def _json(self, verb: str, *words: str) -> dict[str, Any]:
+        return dict(json.loads(self._run(verb, *words)))
+
+    def _run(self, verb: str, *words: str) -> str:
         modules = [word for folder in self.modules for word in ("--modules", str(folder))]
         argv: Sequence[str] = (*self.prefix, verb, *words, "--json", "--engine", self.engine, *modules)
         # The child must find the very code that this process runs.
@@ -65,7 +72,7 @@ class CommandLine:
             raise NotFoundError(f"`{run.shown(argv)}` found nothing")
         if not done.ok:
             raise ModuluxError(f"`{run.shown(argv)}` ended with {done.status}", hint=done.stderr.strip()[-1500:] or None)
-        return dict(json.loads(done.stdout))
+        return done.stdout
 
 
 def desktop(folder: Path, name: str, **keys: object) -> Path:

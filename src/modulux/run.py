@@ -12,15 +12,21 @@ import shlex
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 log = logging.getLogger("modulux.run")
 
 HELD: set[int] = set()
 """File descriptors of locks that children must hold too: what outlives a killed parent still counts as under way."""
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_apart = threading.Event()
+"""Set while what is started goes into process groups of its own."""
 
 _live: set[subprocess.Popen[bytes] | subprocess.Popen[str]] = set()
 
@@ -80,6 +86,7 @@ def run(
         stderr=subprocess.PIPE,
         env=environment(env),
         pass_fds=tuple(HELD),
+        process_group=0 if _apart.is_set() else None,
     ) as process:
         _live.add(process)
         try:
@@ -114,6 +121,7 @@ def lines(
         errors="replace",
         env=environment(env),
         pass_fds=tuple(HELD),
+        process_group=0 if _apart.is_set() else None,
     ) as process:
         assert process.stdout is not None
         _live.add(process)
@@ -129,7 +137,13 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run `argv` with unbuffered pipes at stdin and stdout (stderr is kept on a pipe too); it is ended with the context."""
     log.debug("+ %s", shown(argv))
     with subprocess.Popen(
-        list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, env=environment(None)
+        list(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env=environment(None),
+        process_group=0 if _apart.is_set() else None,
     ) as process:
         _live.add(process)
         try:
@@ -137,6 +151,41 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             _live.discard(process)
             _end(process)
+
+
+@contextlib.contextmanager
+def one_interrupt() -> Iterator[Callable[[], None]]:
+    """The first Ctrl-C or its like raises KeyboardInterrupt, and none after it counts, so that what it calls for can be done.
+
+    What is started meanwhile is in a process group of its own: the terminal tells this process alone, which ends the others in
+    order. Outside the main thread, which alone is interrupted, nothing changes.
+
+    Yields:
+        a function; once it was called not even a first one counts.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}  # nohup
+
+    def ignore() -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+
+    def first(number: int, _: FrameType | None) -> None:
+        ignore()
+        raise KeyboardInterrupt(number)
+
+    _apart.set()
+    try:
+        for number in before:
+            signal.signal(number, first)
+        yield ignore
+    finally:
+        _apart.clear()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end_all(grace: float = 10.0) -> None:

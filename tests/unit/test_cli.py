@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Cli
 
+from modulux import run
 from modulux.cli import common
 from modulux.cli import main as main_module
 from modulux.cli.host import must_answer
@@ -352,3 +353,22 @@ def test_a_shared_folder_that_is_not_there(cli: Cli, tmp_path: Path, verb: str) 
     done = cli.run(verb, str(path), status=3)
     assert f"{path}:5: `shares.Mine`: there is no folder {tmp_path}/none" in done.stderr
     assert "make it" in done.stderr.partition("hint:")[2]
+
+
+def test_only_the_first_interrupt_counts_and_the_terminal_reaches_no_child() -> None:
+    before = {n: signal.getsignal(n) for n in run.INTERRUPTS}
+    seen = 0
+    with run.one_interrupt():
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            seen += 1
+            for number in run.INTERRUPTS:
+                os.kill(os.getpid(), number)
+            time.sleep(0.05)
+            child = run.run(["sh", "-c", "cut -d' ' -f5 /proc/$$/stat"]).stdout.strip()
+            assert child != str(os.getpgrp())
+    assert seen == 1
+    assert {n: signal.getsignal(n) for n in run.INTERRUPTS} == before
+    assert run.run(["sh", "-c", "cut -d' ' -f5 /proc/$$/stat"]).stdout.strip() == str(os.getpgrp())

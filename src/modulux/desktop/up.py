@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -25,6 +23,9 @@ from modulux.report import Note, Report, step
 from modulux.resolve.plan import container_name
 
 LOG_LINES = 12
+
+UNDO_PAUSE = 1.0
+"""Seconds before the undo is tried once more."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,16 @@ def up(engine: Engine, plan: Plan, report: Report, images: Callable[[], object],
             engine.tidy(container_name(plan.desktop, ""))
             images()
         watch = Watch(engine, plan)
-        try:
-            now = _apply(engine, plan, todo, watch, report)
-        except BaseException as error:  # noqa: BLE001  an interrupt too: nothing half-made stays
-            with uninterrupted():
+        with run.one_interrupt() as ignore_interrupts:
+            try:
+                now = _apply(engine, plan, todo, watch, report)
+            except BaseException as error:  # noqa: BLE001  an interrupt too: nothing half-made stays
+                ignore_interrupts()
                 watch.abandon()
                 told = explained(error, engine)  # before the undo: the log goes with the container
                 if not keep:
                     _try_undo(engine, plan, before, report)
-            raise told from None
+                raise told from None
         return Came(tuple(c.name for c in todo.start), tuple(n for wave in todo.remove for n in wave), now)
 
 
@@ -104,26 +106,20 @@ def _apply(engine: Engine, plan: Plan, todo: Change, watch: Watch, report: Repor
             return now.result()
 
 
-@contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C and its like do not count for as long as the context: neither here nor in what is started meanwhile."""
-    if threading.current_thread() is not threading.main_thread():  # no other may set handlers, and none other is interrupted
-        yield
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _try_undo(engine: Engine, plan: Plan, before: Found, report: Report) -> None:
-    """Undo; if that fails too, say so, since the error to be raised is the first one."""
-    try:
-        _undo(engine, plan, before, report)
-    except (ModuluxError, OSError) as error:
-        report(Note(f"could not clean up: {error}; `modulux down {plan.desktop}` does"))
+    """Undo; if that fails, say so, since the error to be raised is the first one.
+
+    A command of the engine that was ended half-way may be in the way of the first attempt.
+    """
+    for last in (False, True):
+        try:
+            _undo(engine, plan, before, report)
+            break
+        except (ModuluxError, OSError) as error:
+            if last:
+                report(Note(f"could not clean up: {error}; `modulux down {plan.desktop}` does"))
+            else:
+                time.sleep(UNDO_PAUSE)
 
 
 def _undo(engine: Engine, plan: Plan, before: Found, report: Report) -> None:

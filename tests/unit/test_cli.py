@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -355,6 +356,16 @@ def test_a_shared_folder_that_is_not_there(cli: Cli, tmp_path: Path, verb: str) 
     assert "make it" in done.stderr.partition("hint:")[2]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As in a terminal: a background job is started with some of the signals ignored."""
+    before = {n: signal.signal(n, signal.SIG_DFL) for n in run.INTERRUPTS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_only_the_first_interrupt_counts_and_the_terminal_reaches_no_child() -> None:
     before = {n: signal.getsignal(n) for n in run.INTERRUPTS}
     seen = 0

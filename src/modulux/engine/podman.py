@@ -53,7 +53,12 @@ class Podman(CommandLineEngine):
         return [_state(item) for item in json.loads(out or "[]") if item["Names"][0].startswith(prefix)]
 
     def _named(self, kind: str, prefix: str) -> list[Named]:
-        items = json.loads(self.do(self.argv(kind, "ls", "--format", "json")) or "[]")
+        words = self.argv(kind, "ls", "--format", "json")
+        try:
+            out = self.do(words)
+        except EngineError:  # it gives up when one goes between the list and the look at it
+            out = self.do(words)
+        items = json.loads(out or "[]")
         return [n for n in map(self._as_named, items) if n.name.startswith(prefix)]
 
     def remove(self, kind: str, names: Any) -> None:

@@ -52,6 +52,10 @@ def up(engine: Engine, plan: Plan, report: Report, images: Callable[[], object],
     with lock(f"{engine.name}.{plan.desktop}"):
         before = look(engine, plan.desktop)
         todo = change(plan, before)
+        if not todo:
+            with step(report, "ready", "looking whether it can be used"):
+                wait_all_ready(engine, plan.containers)
+            return Came((), (), before)
         _check_ports(todo, before)
         if todo.start:
             engine.tidy(container_name(plan.desktop, ""))

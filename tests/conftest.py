@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -90,7 +89,3 @@ def own_modules(tmp_path: Path) -> Callable[[str, str, str], Path]:
         return tmp_path / "modules"
 
     return write
-
-
-def have(program: str) -> bool:
-    return shutil.which(program) is not None

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 log = logging.getLogger("modulux.run")
 
@@ -233,12 +232,6 @@ def interactive(argv: Sequence[str]) -> int:
                 return process.wait()
             except KeyboardInterrupt:  # the terminal sent it to the child as well: let it end in its own way
                 continue
-
-
-def replace(argv: Sequence[str], env: Mapping[str, str] | None = None) -> NoReturn:
-    """Become `argv` (execve)."""
-    log.debug("+ exec %s", shown(argv))
-    os.execvpe(argv[0], list(argv), {**os.environ, **(env or {})})
 
 
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from modulux import run
@@ -36,7 +36,6 @@ class Sources:
 class _Progress:
     total: int
     done: int = 0
-    said: dict[str, list[str]] = field(default_factory=dict)
 
 
 def missing(images: Sequence[Image], engine: Engine) -> list[Image]:

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from modulux.model.base import Model, Written, kebab
-from modulux.model.module import Scalar
-from modulux.model.units import Cpus, Memory, Name, Pids
+from modulux.model.keyboard import known_keyboard
+from modulux.model.locale import known_locale
+from modulux.model.module import Arrange, Scalar
+from modulux.model.units import Cpus, Memory, Name, Pids, Screen
 
 XDG_DIRECTORIES = ("Desktop", "Documents", "Downloads", "Music", "Pictures", "Public", "Templates", "Videos")
 """Directories of the home that the bases prepare, so that a new volume there gets the right owner."""
@@ -23,7 +25,10 @@ class Use(Written):
     model_config = ConfigDict(frozen=True, extra="allow", alias_generator=kebab, populate_by_name=True)
 
     module: Name
-    arrange: Literal["shared", "nested", "separate"] = "shared"
+    arrange: Arrange | None = Field(default=None, description="of a second session; the first that its contract offers")
+    session: Name | None = Field(default=None, description="of apps: the session in whose home and on whose bus it runs")
+    autostart: bool = Field(default=True, description="of apps: false waits until it is started from a session's menu")
+    trust: Literal["full", "none"] = Field(default="full", description="of apps: none gives a screen of its own, no home, no bus")
 
     @model_validator(mode="before")
     @classmethod
@@ -84,38 +89,6 @@ class Share(Written):
         return re.sub("^~", "/home/user", self.path)
 
 
-MAX_PIXELS = 34_000_000
-"""Of a screen: a picture of 136 MB, which a display, its viewer and each browser hold at once."""
-
-
-class Screen(Written):
-    """Width and height in pixels; written `1280x800`."""
-
-    width: int = Field(ge=320, le=8192)
-    height: int = Field(ge=200, le=8192)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _written(cls, value: Any) -> Any:
-        if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,6})x(\d{1,6})", value.strip())):
-            return {"width": int(match[1]), "height": int(match[2])}
-        if not isinstance(value, dict | Screen):
-            raise ValueError("a size such as 1280x800")
-        return value
-
-    @model_validator(mode="after")
-    def _fits(self) -> Screen:
-        if self.width * self.height > MAX_PIXELS:
-            raise ValueError(
-                f"{self} is {self.width * self.height / 1e6:.0f} megapixels",
-                f"at most {MAX_PIXELS // 10**6}, such as 7680x4320",
-            )
-        return self
-
-    def __str__(self) -> str:
-        return f"{self.width}x{self.height}"
-
-
 class DesktopLimits(Model):
     """Ceilings for each of the desktop's modules, on top of the module's own."""
 
@@ -148,18 +121,6 @@ def _share_paths(shares: dict[str, Share]) -> dict[str, Share]:
     return shares
 
 
-LOCALES = ("C.UTF-8", "C", "POSIX")
-"""What the images hold."""
-
-
-def _locale(value: str) -> str:
-    if value not in LOCALES:
-        raise ValueError(
-            f"{value!r:.80} is not in the images; they have {', '.join(LOCALES)}", "translations come with a later version"
-        )
-    return value
-
-
 ShareName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """Part of a volume's name."""
 
@@ -171,17 +132,17 @@ class Desktop(Model):
 
     name: Name = Field(description="of the desktop; also its hostname")
     summary: str = ""
-    display: Use
+    display: Use | None = Field(default=None, description="left out where the first session is a display itself")
     screen: Screen = Screen(width=1280, height=800)
     sessions: Annotated[Uses, Field(min_length=1)]
-    viewer: Uses = [Use(module="x11vnc")]
+    viewer: Uses | None = Field(default=None, description="without it, the one that suits the display")
     gateway: Gateway | None = Gateway(module="web")
     audio: Use | None = None
     input_method: Use | None = None
     services: Uses = []
     apps: Uses = []
-    locale: Annotated[str, AfterValidator(_locale)] = Field(default="C.UTF-8", json_schema_extra={"enum": [*LOCALES]})
+    locale: Annotated[str, AfterValidator(known_locale)] = "C.UTF-8"
     timezone: Annotated[str, AfterValidator(_zone)] = "host"
-    keyboard: str = Field(default="us", pattern=r"^[a-z,]+(\([a-z0-9_-]+\))?$")
+    keyboard: Annotated[str, AfterValidator(known_keyboard)] = "us"
     shares: Annotated[dict[ShareName, Share], AfterValidator(_share_paths)] = {"Documents": Share(path="~/Documents")}
     limits: DesktopLimits = DesktopLimits()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from modulux.model.base import Model, shown
-from modulux.model.units import Cpus, Memory, Name, Pids, Seconds, Size
+from modulux.model.units import Cpus, Memory, Name, Pids, Screen, Seconds, Size
 
 
 class Role(StrEnum):
@@ -27,6 +27,15 @@ class Role(StrEnum):
 
 ModuleId = Annotated[str, Field(pattern=r"^[a-z-]+/[a-z0-9-]+$")]
 """`role/name`, the path of the module's folder."""
+
+Edge = Literal["top", "bottom", "left", "right"]
+"""Of a screen: where a session's bar lies."""
+
+Arrange = Literal["shared", "nested", "separate"]
+"""How a second session stands beside the first: on its screen, in a window on it, or on a screen of its own."""
+
+Taken = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*( \| [a-z][a-z0-9-]*)*$")]
+"""An interface's name, or several of which one is enough: `rfb | page`."""
 
 Scalar = str | int | float | bool
 
@@ -58,6 +67,7 @@ class Drawn(Model):
 
     area: tuple[int | str, int | str, int | str, int | str] = Field(description="x, y, width, height: pixels or per cent")
     colours: int = Field(default=8, ge=2)
+    edge: Edge | None = Field(default=None, description="counts only when the session's bar lies at this edge")
 
 
 class Ready(Model):
@@ -68,6 +78,14 @@ class Ready(Model):
     command: list[str] | None = None
     timeout: Seconds = 60.0
     drawn: list[Drawn] = Field(default_factory=list)
+
+
+class Probe(Model):
+    """Where a person, and `modulux matrix`, finds a session's menu: a point to click (pixels or per cent), or keys to press."""
+
+    menu: tuple[int | str, int | str] | None = None
+    button: Literal[1, 3] = 1
+    keys: list[str] = Field(default_factory=list, description="names of X keysyms, pressed together: [Super_L]")
 
 
 class Limits(Model):
@@ -85,6 +103,14 @@ class Bootstrap(Model):
     packages: list[str] = Field(default_factory=list)
 
 
+class Guest(Model):
+    """What takes the place of a session's keys of the same names when it shares the screen of another session."""
+
+    requires: list[Taken] | None = None
+    command: list[str]
+    ready: Ready = Ready()
+
+
 class Module(Model):
     """The contract: what a module is, needs and gives. `docs/contract.md` explains every key."""
 
@@ -94,7 +120,7 @@ class Module(Model):
     like: ModuleId | None = Field(default=None, description="whose Containerfile and rootfs serve where it has none")
     bootstrap: Bootstrap | None = None
     provides: list[Name] = Field(default_factory=list)
-    requires: list[Name] = Field(default_factory=list)
+    requires: list[Taken] = Field(default_factory=list)
     uses: list[Name] = Field(default_factory=list)
     command: list[str] = Field(default_factory=list)
     ready: Ready = Ready()
@@ -107,6 +133,15 @@ class Module(Model):
     seccomp: str | None = Field(default=None, pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="a file in the folder")
     limits: Limits = Limits()
     params: dict[Name, Param] = Field(default_factory=dict)
+    per: Literal["desktop", "screen", "session"] = Field(default="desktop", description="of services, sound, input methods")
+    viewer: Name | None = Field(default=None, description="of displays: the viewer of a desktop that names none")
+    nested: Name | None = Field(default=None, description="of displays: the display by which a session is nested in it")
+    largest_screen: Screen | None = None
+    arrange: list[Arrange] = Field(default_factory=lambda: ["nested", "separate"], description="of sessions: as a second one")
+    edges: list[Edge] = Field(default_factory=list, description="of sessions: where the bar can lie, the best first")
+    guest: Guest | None = Field(default=None, description="of sessions that can be `shared`")
+    entries: list[str] = Field(default_factory=list, description="of apps: files of /usr/share/applications for the menus")
+    probe: Probe = Probe()
     actions: dict[Name, list[str]] = Field(default_factory=dict)
     env: dict[str, str] = Field(default_factory=dict)
 
@@ -116,4 +151,6 @@ class Module(Model):
             raise ValueError("needs either `base:` or `bootstrap:`")
         if self.role is not Role.BASE and not self.command:
             raise ValueError("needs a `command:`; only a base has none")
+        if (self.guest is not None) != (self.role is Role.SESSION and "shared" in self.arrange):
+            raise ValueError("`guest:` says how a session runs when it is `shared`; it needs both or neither")
         return self

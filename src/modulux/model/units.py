@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from modulux.model.base import Written
 
 _SIZE = re.compile(r"([0-9]{1,16})\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m)?")
@@ -64,3 +66,34 @@ NAME_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 MAX_NAME = 40
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=MAX_NAME)]
 """Lower-case words joined by single hyphens: fits container names, hostnames and folders alike."""
+
+MAX_PIXELS = 34_000_000
+"""Of a screen: a picture of 136 MB, which a display, its viewer and each browser hold at once."""
+
+
+class Screen(Written):
+    """Width and height in pixels; written `1280x800`."""
+
+    width: int = Field(ge=320, le=8192)
+    height: int = Field(ge=200, le=8192)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, value: Any) -> Any:
+        if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,6})x(\d{1,6})", value.strip())):
+            return {"width": int(match[1]), "height": int(match[2])}
+        if not isinstance(value, dict | Screen):
+            raise ValueError("a size such as 1280x800")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Screen:
+        if self.width * self.height > MAX_PIXELS:
+            raise ValueError(
+                f"{self} is {self.width * self.height / 1e6:.0f} megapixels",
+                f"at most {MAX_PIXELS // 10**6}, such as 7680x4320",
+            )
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"

@@ -10,10 +10,12 @@ from contextlib import suppress
 from modulux import run
 from modulux.engine.protocol import Engine
 from modulux.errors import NotReadyError, RfbError
-from modulux.model.module import Role
 from modulux.model.plan import Container, Plan
 from modulux.parallel import each
 from modulux.rfb import Client, open_pipe, wait_drawn
+
+RFB = "rfb"
+"""The interface through which a screen is seen."""
 
 UNDISTURBED = 2.5
 """Seconds in which only the picture is watched: every check costs time that the desktop needs to draw itself."""
@@ -37,23 +39,31 @@ def picture(engine: Engine, viewer: str, socket: str) -> Client:
 
 
 class Watch:
-    """Watches the picture from the moment its viewer runs, while the rest is still being started."""
+    """Watches the picture of each screen from the moment its viewer runs, while the rest is still being started."""
 
     def __init__(self, engine: Engine, plan: Plan) -> None:
         self.engine = engine
         self.plan = plan
-        self.viewer = next((c for c in plan.containers if c.role == Role.VIEWER), None)
-        self.pool = ThreadPoolExecutor(1)
-        self.future: Future[None] | None = None
+        self.viewers: dict[str, Container] = {}  # by container name; the first of each screen
+        for c in plan.containers:
+            if RFB in c.sockets and c.screen not in {v.screen for v in self.viewers.values()}:
+                self.viewers[c.name] = c
+        self.pool = ThreadPoolExecutor(max(1, len(self.viewers)))
+        self.futures: dict[str, Future[None]] = {}
 
-    def begin(self) -> None:
-        """Watch from now on; does nothing where there is no viewer, or a second time."""
-        if self.viewer is not None and self.future is None:
-            self.future = self.pool.submit(_wait_picture, self.engine, self.viewer, self.plan.containers)
+    def begin(self, container: Container) -> None:
+        """Watch from now on, if this is a viewer; does nothing a second time."""
+        if container.name in self.viewers and container.name not in self.futures:
+            there = [c for c in self.plan.containers if c.screen == container.screen]
+            self.futures[container.name] = self.pool.submit(_wait_picture, self.engine, container, there)
+
+    def begin_all(self) -> None:
+        for viewer in self.viewers.values():
+            self.begin(viewer)
 
     def drawn(self, seconds: float) -> bool:
         """Whether the desktop was drawn, or the watch came to another end, within `seconds`."""
-        return self.future is None or bool(wait([self.future], seconds).done)
+        return not wait(self.futures.values(), seconds).not_done
 
     def end(self) -> None:
         """Return once the desktop is drawn.
@@ -61,15 +71,17 @@ class Watch:
         Raises:
             ModuleNotReadyError: it was not in time.
         """
-        if self.future is not None:
-            self.future.result()
+        for future in self.futures.values():
+            future.result()
 
     def abandon(self) -> None:
         """Watch no longer, whatever comes."""
-        if self.future is not None and not self.future.done():
+        running = [future for future in self.futures.values() if not future.done()]
+        if running:
             run.end_all()
+        for future in running:
             with suppress(Exception):
-                self.future.result(10)
+                future.result(10)
         self.pool.shutdown(wait=False)
 
 
@@ -111,9 +123,8 @@ def _wait_picture(engine: Engine, viewer: Container, containers: Sequence[Contai
     drawing = [c for c in containers if c.ready.drawn]
     areas = [area for c in drawing for area in c.ready.drawn]
     timeout = max((c.ready.timeout for c in drawing), default=30.0)
-    socket = viewer.ready.conditions[0].partition("=")[2]
     try:
-        with picture(engine, viewer.name, socket) as client:
+        with picture(engine, viewer.name, viewer.sockets[RFB]) as client:
             wait_drawn(client, areas, timeout)
     except (RfbError, NotReadyError) as error:
         late = drawing[0] if drawing else viewer

@@ -31,7 +31,7 @@ def start(engine: Engine, todo: Change, started: Callable[[Container], None]) ->
         parts = {m.source for m in c.mounts} | set(c.networks)
         needs = [name for name in commands if name in parts]
         graph |= {name: set() for name in needs if name not in graph}
-        graph[c.name] = set(needs) | (set(c.needs) & set(by_name))
+        graph[c.name] = set(needs) | ({*c.needs, *c.after} & set(by_name))
 
     def one(name: str) -> None:
         if name in commands:

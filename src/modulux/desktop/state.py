@@ -39,6 +39,11 @@ class Module:
         return self.state.labels.get(p.MODULE, "")
 
     @property
+    def screen(self) -> str:
+        """The first session on the screen that it stands on."""
+        return self.state.labels.get(p.SCREEN, "")
+
+    @property
     def added(self) -> bool:
         return p.ADDED in self.state.labels
 

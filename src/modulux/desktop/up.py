@@ -95,11 +95,11 @@ def _apply(engine: Engine, plan: Plan, todo: Change, watch: Watch, report: Repor
         if len(todo.start) == len(plan.containers):
             engine.adopt([v.name for v in plan.volumes if v not in todo.volumes], plan.containers[0].host_files)
         with step(report, "start", f"starting {', '.join(c.short for c in todo.start)}"):
-            start(engine, todo, lambda c: watch.begin() if draws and c is watch.viewer else None)
+            start(engine, todo, lambda c: watch.begin(c) if draws else None)
     if draws:
-        watch.begin()
-        if watch.viewer is None:
-            report(Note("this desktop has no viewer, so its picture was not looked at"))
+        watch.begin_all()
+        if not watch.viewers:
+            report(Note("this desktop has no viewer that speaks RFB, so its picture was not looked at"))
     with step(report, "ready", "waiting until it can be used"):
         watch.drawn(UNDISTURBED)
         checked = unproven(plan) if todo.start else list(plan.containers)

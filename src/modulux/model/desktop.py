@@ -28,7 +28,9 @@ class Use(Written):
     arrange: Arrange | None = Field(default=None, description="of a second session; the first that its contract offers")
     session: Name | None = Field(default=None, description="of apps: the session in whose home and on whose bus it runs")
     autostart: bool = Field(default=True, description="of apps: false waits until it is started from a session's menu")
-    trust: Literal["full", "none"] = Field(default="full", description="of apps: none gives a screen of its own, no home, no bus")
+    trust: Literal["full", "none"] = Field(
+        default="full", description="of apps: none gives a screen of its own, no home, no bus"
+    )
 
     @model_validator(mode="before")
     @classmethod

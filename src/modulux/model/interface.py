@@ -21,7 +21,9 @@ class Interface(Model):
 
     summary: str
     volume: str | None = Field(default=None, pattern="^/", description="where the provider's volume is mounted in both")
-    shared: bool = Field(default=False, description="one volume for the whole desktop, in which each provider has its own socket")
+    shared: bool = Field(
+        default=False, description="one volume for the whole desktop, in which each provider has its own socket"
+    )
     clients: Literal["read-only", "read-write"] = "read-only"
     kept: bool = Field(default=False, description="data that `down` keeps")
     socket: str | None = Field(default=None, pattern="^/", description="accepts connections once the provider is up")

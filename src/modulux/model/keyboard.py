@@ -33,11 +33,13 @@ def known_keyboard(value: str) -> str:
         if not match or match[1] not in layouts():
             near = difflib.get_close_matches(part, layouts(), 1)
             raise ValueError(
-                f"{part!r:.80} is no keyboard layout", f"did you mean `{near[0]}`?" if near else "such as us, de(nodeadkeys), or us,ru"
+                f"{part!r:.80} is no keyboard layout",
+                f"did you mean `{near[0]}`?" if near else "such as us, de(nodeadkeys), or us,ru",
             )
         if match[2] and match[2] not in layouts()[match[1]]:
             known = sorted(layouts()[match[1]])
             raise ValueError(
-                f"layout {match[1]} has no variant {match[2]!r:.80}", f"it has: {', '.join(known[:12])}" if known else "it has none"
+                f"layout {match[1]} has no variant {match[2]!r:.80}",
+                f"it has: {', '.join(known[:12])}" if known else "it has none",
             )
     return value

@@ -28,7 +28,9 @@ def known_locale(value: str) -> str:
     match = re.fullmatch(r"([a-z]{2,3}_[A-Z]{2})(?:\.([A-Za-z0-9-]+))?(?:@[a-z]+)?", value)
     if not match or match[1] not in known():
         near = difflib.get_close_matches(value.partition(".")[0], known(), 1)
-        raise ValueError(f"{value!r:.80} is no known locale", f"did you mean `{near[0]}.UTF-8`?" if near else "such as de_DE.UTF-8")
+        raise ValueError(
+            f"{value!r:.80} is no known locale", f"did you mean `{near[0]}.UTF-8`?" if near else "such as de_DE.UTF-8"
+        )
     if (match[2] or "").upper().replace("-", "") != "UTF8":
         raise ValueError(f"{value!r:.80} is not in UTF-8", f"write `{match[1]}.UTF-8`")
     return value

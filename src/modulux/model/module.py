@@ -137,7 +137,9 @@ class Module(Model):
     viewer: Name | None = Field(default=None, description="of displays: the viewer of a desktop that names none")
     nested: Name | None = Field(default=None, description="of displays: the display by which a session is nested in it")
     largest_screen: Screen | None = None
-    arrange: list[Arrange] = Field(default_factory=lambda: ["nested", "separate"], description="of sessions: as a second one")
+    arrange: list[Arrange] = Field(
+        default=["nested", "separate"], description="of sessions: as a second one, the first unless asked"
+    )
     edges: list[Edge] = Field(default_factory=list, description="of sessions: where the bar can lie, the best first")
     guest: Guest | None = Field(default=None, description="of sessions that can be `shared`")
     entries: list[str] = Field(default_factory=list, description="of apps: files of /usr/share/applications for the menus")

@@ -21,6 +21,7 @@ FILE = "io.modulux.desktop-file"
 SOCKETS = "io.modulux.sockets"
 ACTIONS = "io.modulux.actions"
 NEEDS = "io.modulux.needs"
+SCREEN = "io.modulux.screen"
 
 SCHEMA_VERSION = "1"
 
@@ -87,6 +88,7 @@ class Container:
     short: str
     module: str
     role: str
+    screen: str  # the first session on the screen that it stands on
     image: str
     hostname: str
     command: tuple[str, ...]
@@ -105,11 +107,17 @@ class Container:
     host_files: bool  # the desktop shares a folder of the host: files in it must be the person's own, inside and outside
     ready: Readiness
     needs: tuple[str, ...]  # containers that must run before this one can be created
+    after: tuple[str, ...]  # containers that must have been created before, since a volume gets its first content from them
     labels: dict[str, str]
 
     @property
     def hash(self) -> str:
         return self.labels[HASH]
+
+    @property
+    def sockets(self) -> dict[str, str]:
+        """Sockets of what it provides, by interface."""
+        return dict(json.loads(self.labels[SOCKETS]))
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,7 @@ class Image:
     module: str
     reference: str
     base: str | None
+    locale: str = "C.UTF-8"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from modulux.errors import FileError, ResolveError
 from modulux.model.interface import Interface
+from modulux.model.locale import PLAIN, translated
 from modulux.model.module import Module
 from modulux.model.plan import Image
 from modulux.resolve.files import close_to, line_of, load
@@ -48,7 +49,7 @@ class Catalog:
     def __init__(self, roots: Sequence[Path]) -> None:
         self.roots = [Path(r) for r in roots]
         self._found: dict[str, Found] = {}
-        self._tags: dict[str, str] = {}
+        self._tags: dict[tuple[str, str], str] = {}
 
     @cached_property
     def ids(self) -> list[str]:
@@ -120,32 +121,35 @@ class Catalog:
             next_id = chain[-1].contract.base
         return chain[::-1]
 
-    def reference(self, id: str) -> str:
-        """The image's reference: its tag is the hash of the folder(s) and of the base's tag."""
-        return f"{REPOSITORY}/{id}:{self.tag(id)}"
+    def reference(self, id: str, locale: str = PLAIN[0]) -> str:
+        """The image's reference: its tag is the hash of the folder(s), the base's tag and the language."""
+        return f"{REPOSITORY}/{id}:{self.tag(id, locale)}"
 
-    def images(self, ids: Iterable[str]) -> list[Image]:
+    def images(self, ids: Iterable[str], locale: str = PLAIN[0]) -> list[Image]:
         """The images of these modules and of all that they are built on, each once, bases first."""
         images: dict[str, Image] = {}
         for id in ids:
             for found in self.chain(id):
                 base = found.contract.base
-                images[found.id] = Image(found.id, self.reference(found.id), self.reference(base) if base else None)
+                below = self.reference(base, locale) if base else None
+                images[found.id] = Image(found.id, self.reference(found.id, locale), below, locale)
         return list(images.values())
 
-    def tag(self, id: str) -> str:
-        """Twelve hexadecimal digits: the hash of the module's folder and of what it is built on."""
-        if id not in self._tags:
+    def tag(self, id: str, locale: str = PLAIN[0]) -> str:
+        """Twelve hexadecimal digits: the hash of the module's folder, of what it is built on, and of the language."""
+        if (id, locale) not in self._tags:
             found = self.chain(id)[-1]
             digest = hashlib.sha256()
             if found.contract.base:
-                digest.update(self.tag(found.contract.base).encode())
+                digest.update(self.tag(found.contract.base, locale).encode())
+            elif translated(locale):
+                digest.update(locale.encode())
             for folder in self.folders(id):
                 for name, kind, content in _files(folder):
                     digest.update(f"{name}\0{kind}\0{len(content)}\0".encode())
                     digest.update(content)
-            self._tags[id] = digest.hexdigest()[:12]
-        return self._tags[id]
+            self._tags[id, locale] = digest.hexdigest()[:12]
+        return self._tags[id, locale]
 
     def folders(self, id: str) -> list[Path]:
         """The folders that make up the build context, the one whose files win first."""

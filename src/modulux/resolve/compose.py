@@ -2,66 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
 import graphlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from modulux.errors import ResolveError
 from modulux.model.desktop import Desktop, Use
 from modulux.model.module import Role, Scalar
 from modulux.resolve.catalog import Catalog, Found
-from modulux.resolve.files import close_to, line_of
+from modulux.resolve.files import close_to
+from modulux.resolve.screens import Layout, Place, Wanted, key_of, line
 
-Place = tuple[str | int, ...]
-"""The keys under which a desktop file names a module: `("apps", 2)`; a single value counts as a list of one."""
-
-KEYS = {Role.SERVICE: "services", Role.SESSION: "sessions", Role.APP: "apps"}
-"""The keys of a desktop file that are not simply the role."""
+COMMON = (Role.SERVICE, Role.AUDIO, Role.INPUT_METHOD, Role.GATEWAY)
+"""Roles that may stand for the desktop as a whole."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Placed:
     """A module in a desktop; `links` are the modules whose interfaces it takes, by interface."""
 
     found: Found
     params: dict[str, Scalar]
-    place: Place
+    wanted: Wanted
+    short: str
+    edge: str = ""
     links: dict[str, Placed] = field(default_factory=dict)
 
     @property
-    def short(self) -> str:
-        return self.found.name
+    def place(self) -> Place:
+        return self.wanted.place
 
-    def __hash__(self) -> int:
-        return id(self)
+    @property
+    def session(self) -> str:
+        return self.wanted.session
 
+    @property
+    def screen(self) -> str:
+        return self.wanted.screen
 
-def uses(desktop: Desktop) -> Iterator[tuple[Role, Place, Use]]:
-    """Every module that the desktop names, with its role and its place in the file, providers of the common things first."""
-    yield Role.DISPLAY, ("display",), desktop.display
-    many = [
-        (Role.SERVICE, desktop.services),
-        (Role.SESSION, desktop.sessions),
-        (Role.VIEWER, desktop.viewer),
-        (Role.APP, desktop.apps),
-    ]
-    for role, all_of_it in many:
-        for number, use in enumerate(all_of_it):
-            yield role, (_key(role), number), use
-    for role, one in ((Role.AUDIO, desktop.audio), (Role.INPUT_METHOD, desktop.input_method), (Role.GATEWAY, desktop.gateway)):
-        if one is not None:
-            yield role, (_key(role),), one
-
-
-def _key(role: Role) -> str:
-    return KEYS.get(role, str(role))
-
-
-def _line(file: str | None, *places: Place) -> int | None:
-    """The line of the first of these places that the desktop's file has; what it leaves to a default has none."""
-    lines = (line_of(Path(file), *place) for place in places if file is not None)
-    return next((line for line in lines if line is not None), None)
+    @property
+    def common(self) -> bool:
+        """Whether it is there for every session and screen."""
+        return self.wanted.role in COMMON and self.found.contract.per == "desktop"
 
 
 def compose(desktop: Desktop, catalog: Catalog, file: str | None) -> list[Placed]:
@@ -69,46 +51,47 @@ def compose(desktop: Desktop, catalog: Catalog, file: str | None) -> list[Placed
 
     Raises:
         ResolveError: unknown module or parameter, twice the same, an interface missing or provided twice, a cycle,
-            more than one session, an arrangement that cannot be had; with the line in `file`.
+            an arrangement that cannot be had; with the line in `file`.
     """
+    layout = Layout(desktop, catalog, file)
     placed: dict[str, Placed] = {}
-    for role, place, use in uses(desktop):
-        module = _place(role, place, use, catalog, file)
-        if module.short in placed:
-            raise ResolveError(
-                f"`{module.short}` is named twice (as {placed[module.short].found.id} and {module.found.id})",
-                file=file,
-                line=_line(file, place),
-                hint="one desktop holds each module once; `modulux run` adds apps to a running one",
-            )
+    for wanted in layout.wanted():
+        module = _place(wanted, layout, placed)
         placed[module.short] = module
-    if len(desktop.sessions) > 1:
-        names = " and ".join(s.module for s in desktop.sessions)
-        raise ResolveError(
-            f"{names} would both manage the windows of one screen",
-            file=file,
-            line=_line(file, ("sessions", 1)),
-            hint="one session on a screen for now; several at once come with a later version",
-        )
-    _link(list(placed.values()), catalog, file)
-    return _ordered(list(placed.values()), file)
+    modules = list(placed.values())
+    _give_edges(modules, file)
+    _Linker(modules, catalog, file).link()
+    return _ordered(modules, catalog, file)
 
 
-def _place(role: Role, place: Place, use: Use, catalog: Catalog, file: str | None) -> Placed:
-    try:
-        found = catalog.module(f"{role}/{use.module}")
-    except ResolveError as error:
-        if error.file is None:
-            error.file, error.line = file, _line(file, place)
-        raise
-    if use.arrange != "shared":
+def _place(wanted: Wanted, layout: Layout, placed: dict[str, Placed]) -> Placed:
+    use, main = wanted.use, layout.main
+    found = layout.found(wanted.role, wanted.place, use.module)
+    if wanted.guest and found.contract.guest is not None:
+        found = _as_guest(found)
+    short = use.module
+    if short in placed and wanted.session != main and wanted.role is not Role.SESSION:
+        short = f"{short}-{wanted.session}"
+    if short in placed:
         raise ResolveError(
-            f"`{use.module}`: `arrange: {use.arrange}` cannot be had",
-            file=file,
-            line=_line(file, (*place, "arrange")),
-            hint="only `shared` can be had yet",
+            f"`{short}` is named twice (as {placed[short].found.id} and {found.id})",
+            file=layout.file,
+            line=line(layout.file, wanted.place),
+            hint="one session holds each module once; `modulux run` adds apps to a running desktop",
         )
-    return Placed(found, _params(use, found, place, file), place)
+    return Placed(found, _params(use, found, wanted.place, layout.file), wanted, short)
+
+
+def _as_guest(found: Found) -> Found:
+    contract, guest = found.contract, found.contract.guest
+    assert guest is not None
+    changed = {
+        "provides": [name for name in contract.provides if name != "window-manager"],
+        "requires": contract.requires if guest.requires is None else guest.requires,
+        "command": guest.command,
+        "ready": guest.ready,
+    }
+    return dataclasses.replace(found, contract=contract.model_copy(update=changed))
 
 
 def _params(use: Use, found: Found, place: Place, file: str | None) -> dict[str, Scalar]:
@@ -120,7 +103,7 @@ def _params(use: Use, found: Found, place: Place, file: str | None) -> dict[str,
             raise ResolveError(
                 f"`{use.module}` has no parameter `{name}`",
                 file=file,
-                line=_line(file, (*place, name)),
+                line=line(file, (*place, name)),
                 hint=close_to(name, declared) or f"its parameters: {known}",
             )
         try:
@@ -129,7 +112,7 @@ def _params(use: Use, found: Found, place: Place, file: str | None) -> dict[str,
             raise ResolveError(
                 f"`{use.module}`, parameter `{name}`: {error}",
                 file=file,
-                line=_line(file, (*place, name)),
+                line=line(file, (*place, name)),
                 hint=f"such as `{name}: {_example(declared[name].default)}`, its default",
             ) from None
         params[name] = value
@@ -140,58 +123,131 @@ def _example(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value) or '""'
 
 
-def _link(placed: list[Placed], catalog: Catalog, file: str | None) -> None:
-    providers: dict[str, list[Placed]] = {}
+def _give_edges(placed: list[Placed], file: str | None) -> None:
+    """Each session's bar gets an edge of the screen that no other has."""
+    taken: dict[str, dict[str, str]] = {}
     for module in placed:
-        for name in module.found.contract.provides:
-            if name not in catalog.interfaces:
-                raise ResolveError(
-                    f"`{module.found.id}` provides `{name}`, which no interface file describes",
-                    file=module.found.file,
-                    hint=close_to(name, catalog.interfaces),
-                )
-            providers.setdefault(name, []).append(module)
-    for name, those in providers.items():
-        if len(those) > 1 and not catalog.interfaces[name].many:
+        edges = module.found.contract.edges
+        if module.wanted.role is not Role.SESSION or not edges:
+            continue
+        there = taken.setdefault(module.screen, {})
+        free = next((edge for edge in edges if edge not in there), None)
+        if free is None:
             raise ResolveError(
-                f"`{name}` is provided twice: by {' and '.join(p.found.id for p in those)}",
+                f"no edge of the screen is left for the bar of `{module.short}`",
                 file=file,
-                line=_line(file, *(p.place for p in reversed(those))),
-                hint="take one of them out",
+                line=line(file, module.place),
+                hint=f"{', '.join(f'{who} has the {edge}' for edge, who in there.items())}; "
+                "another order, or `arrange: nested` or `separate`, makes room",
             )
-    for module in placed:
-        contract = module.found.contract
-        for name in [*contract.requires, *contract.uses]:
-            others = [p for p in providers.get(name, []) if p is not module]
-            if others:
-                module.links[name] = others[0]
-            elif name in contract.requires:
-                others_would = [(_key(Role(id.partition("/")[0])),) for id in _providers(name, catalog)]
+        there[free] = module.short
+        module.edge = free
+
+
+class _Linker:
+    """Matches what modules provide with what they require."""
+
+    def __init__(self, placed: list[Placed], catalog: Catalog, file: str | None) -> None:
+        self.placed = placed
+        self.catalog = catalog
+        self.file = file
+        self.providers: dict[str, list[Placed]] = {}
+
+    def link(self) -> None:
+        for module in self.placed:
+            for name in module.found.contract.provides:
+                self._known(module, name)
+                self.providers.setdefault(name, []).append(module)
+        self._no_doubles()
+        for module in self.placed:
+            contract = module.found.contract
+            for choice in contract.requires:
+                names = choice.split(" | ")
+                if not [name for name in names if self._take(module, name)]:
+                    raise self._missing(module, names)
+            for name in contract.uses:
+                self._take(module, name)
+
+    def _known(self, module: Placed, name: str) -> None:
+        if name not in self.catalog.interfaces:
+            raise ResolveError(
+                f"`{module.found.id}` provides `{name}`, which no interface file describes",
+                file=module.found.file,
+                hint=close_to(name, self.catalog.interfaces),
+            )
+
+    def _no_doubles(self) -> None:
+        for name, those in self.providers.items():
+            if self.catalog.interfaces[name].many:
+                continue
+            by_scope: dict[str, list[Placed]] = {}
+            for provider in those:
+                by_scope.setdefault("" if provider.common else provider.session, []).append(provider)
+            doubled = next((same for same in by_scope.values() if len(same) > 1), None)
+            if doubled:
                 raise ResolveError(
-                    f"`{module.short}` requires `{name}`, which nothing here provides",
-                    file=file,
-                    line=_line(file, module.place, *others_would),
-                    hint=_who(name, catalog),
+                    f"`{name}` is provided twice: by {' and '.join(p.found.id for p in doubled)}",
+                    file=self.file,
+                    line=line(self.file, *(p.place for p in reversed(doubled))),
+                    hint="take one of them out",
                 )
 
+    def _take(self, module: Placed, name: str) -> bool:
+        """Link the module to whoever provides `name` to it; whether somebody does."""
+        others = [p for p in self.providers.get(name, []) if p is not module]
+        if module.wanted.outer is not None and name in module.found.contract.provides:
+            others = [p for p in others if p.screen == module.wanted.outer]
+        elif not (name in self.catalog.interfaces and self.catalog.interfaces[name].shared):
+            others = self._near(module, others)
+        if module.wanted.alone and name not in {"x11", "x11-screen", "wayland", "fonts"}:
+            others = []
+        if others:
+            module.links[name] = others[0]
+        return bool(others)
 
-def _providers(name: str, catalog: Catalog) -> list[str]:
-    return catalog.providers(name) if name in catalog.interfaces else []
+    @staticmethod
+    def _near(module: Placed, others: list[Placed]) -> list[Placed]:
+        """Providers for this module, those of its own session first; another session's home and bus are not for it."""
+        own = [p for p in others if p.session == module.session and not p.common]
+        screen = [p for p in others if p.screen == module.screen and p.wanted.role is not Role.SESSION and not p.common]
+        first = [p for p in others if p.session == module.screen and not p.common and module.wanted.guest]
+        return own + screen + first + [p for p in others if p.common]
+
+    def _missing(self, module: Placed, names: list[str]) -> ResolveError:
+        name = names[0]
+        others_would = [(key_of(Role(id.partition("/")[0])),) for id in self._would(name)]
+        return ResolveError(
+            f"`{module.short}` requires `{' or '.join(names)}`, which nothing here provides",
+            file=self.file,
+            line=line(self.file, module.place, *others_would),
+            hint=self._who(name),
+        )
+
+    def _would(self, name: str) -> list[str]:
+        return self.catalog.providers(name) if name in self.catalog.interfaces else []
+
+    def _who(self, name: str) -> str | None:
+        if name not in self.catalog.interfaces:
+            return close_to(name, self.catalog.interfaces)
+        those = self._would(name)
+        return f"it is provided by: {', '.join(those)}" if those else "no module provides it"
 
 
-def _who(name: str, catalog: Catalog) -> str | None:
-    if name not in catalog.interfaces:
-        return close_to(name, catalog.interfaces)
-    those = _providers(name, catalog)
-    return f"it is provided by: {', '.join(those)}" if those else "no module provides it"
+def _ordered(placed: list[Placed], catalog: Catalog, file: str | None) -> list[Placed]:
+    """After what each needs: whose volume or socket it takes. What is only said, or found at run time, needs no order."""
 
+    def before(module: Placed) -> set[Placed]:
+        interfaces = catalog.interfaces
+        return {
+            p
+            for name, p in module.links.items()
+            if not interfaces[name].shared and (interfaces[name].volume or interfaces[name].ipc)
+        }
 
-def _ordered(placed: list[Placed], file: str | None) -> list[Placed]:
-    graph = {module: set(module.links.values()) for module in placed}
+    graph = {module: before(module) for module in placed}
     try:
-        order = list(graphlib.TopologicalSorter(graph).static_order())
+        return list(graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         circle = " → ".join(m.short for m in error.args[1])
-        line = _line(file, *(m.place for m in error.args[1]))
-        raise ResolveError(f"the modules require each other in a circle: {circle}", file=file, line=line) from None
-    return order
+        at = line(file, *(m.place for m in error.args[1]))
+        raise ResolveError(f"the modules require each other in a circle: {circle}", file=file, line=at) from None

@@ -11,7 +11,6 @@ from pathlib import Path
 from modulux.model import plan as p
 from modulux.model.desktop import Desktop, Gateway
 from modulux.model.interface import Interface
-from modulux.model.module import Module
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.compose import Placed, compose
 from modulux.resolve.shares import host_folder
@@ -44,6 +43,57 @@ def resolve(desktop: Desktop, catalog: Catalog, host: HostFacts, file: str | Non
     return _Resolver(desktop, catalog, host).plan(placed)
 
 
+HOME = "/home/user"
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """A module at an interface: it is the provider, or takes it from the provider."""
+
+    name: str
+    interface: Interface
+    provider: Placed
+    module: Placed
+
+    @property
+    def own(self) -> bool:
+        return self.provider is self.module
+
+    @property
+    def outer(self) -> bool:
+        """Whether the module provides the same interface itself, and so finds this one elsewhere."""
+        return not self.own and self.interface.outer is not None and self.name in self.module.found.contract.provides
+
+    @property
+    def target(self) -> str | None:
+        """Where the volume is mounted in the module."""
+        return self.interface.outer.volume if self.outer and self.interface.outer else self.interface.volume
+
+    @property
+    def read_only(self) -> bool:
+        return not self.own and self.interface.clients == "read-only"
+
+    @property
+    def env(self) -> dict[str, str]:
+        return self.interface.outer.env if self.outer and self.interface.outer else self.interface.env
+
+    @property
+    def socket(self) -> str | None:
+        """The provider's socket, as the module sees it."""
+        if self.interface.socket is None:
+            return None
+        words = {"session": self.provider.session, "module": self.provider.short}
+        socket = fill(self.interface.socket, words, self.provider.found.file)
+        if self.outer and self.target and self.interface.volume:
+            return self.target + socket.removeprefix(self.interface.volume)
+        return socket
+
+    @property
+    def content(self) -> bool:
+        """Whether the volume is of use for what the provider's image puts in it, not for a socket."""
+        return not self.own and self.interface.volume is not None and self.interface.socket is None and not self.interface.kept
+
+
 class _Resolver:
     def __init__(self, desktop: Desktop, catalog: Catalog, host: HostFacts) -> None:
         self.desktop = desktop
@@ -59,7 +109,7 @@ class _Resolver:
         containers = _with_joined_shm(containers)
         return p.Plan(
             desktop=self.desktop.name,
-            images=tuple(self.catalog.images(m.found.id for m in placed)),
+            images=tuple(self.catalog.images((m.found.id for m in placed), self.desktop.locale)),
             volumes=tuple(self.volumes.values()),
             networks=tuple(self.networks.values()),
             containers=tuple(self._labelled(c) for c in containers),
@@ -87,28 +137,41 @@ class _Resolver:
         self.networks[name] = p.Network(name, internal=kind == "desktop", labels=self._labels())
         return (name,)
 
-    def _meetings(self, module: Placed) -> list[tuple[str, Interface, Placed]]:
-        """(name, interface, provider) of all that the module provides or takes."""
-        own = [(n, self.catalog.interfaces[n], module) for n in module.found.contract.provides]
-        return own + [(n, self.catalog.interfaces[n], other) for n, other in module.links.items()]
+    def _meetings(self, module: Placed) -> list[Meeting]:
+        """All that the module provides or takes; an untrusted app provides nothing."""
+        provides = [] if module.wanted.alone else module.found.contract.provides
+        own = [Meeting(n, self.catalog.interfaces[n], module, module) for n in provides]
+        return own + [Meeting(n, self.catalog.interfaces[n], other, module) for n, other in module.links.items()]
 
     def _mounts(self, module: Placed, shares: list[p.Mount]) -> tuple[p.Mount, ...]:
-        mounts: list[p.Mount] = []
-        in_a_home = False
-        for name, interface, provider in self._meetings(module):
-            if interface.volume is None:
+        mounts: dict[str, p.Mount] = {}
+        for meeting in self._meetings(module):
+            if meeting.target is None:
                 continue
-            volume = self._volume(f"{provider.short}.{name}", interface.kept)
-            read_only = provider is not module and interface.clients == "read-only"
-            mounts.append(p.Mount(volume, interface.volume, read_only))
-            in_a_home = in_a_home or interface.volume == "/home/user"
-        return tuple(mounts + (shares if in_a_home else []))
+            owner = meeting.name if meeting.interface.shared else f"{meeting.provider.short}.{meeting.name}"
+            volume = self._volume(owner, meeting.interface.kept)
+            mounts.setdefault(meeting.target, p.Mount(volume, meeting.target, meeting.read_only))
+        if module.wanted.alone:
+            mounts[HOME] = p.Mount(self._volume(f"{module.short}.home", kept=False), HOME, read_only=False)
+            return tuple(mounts.values())
+        return (*mounts.values(), *(shares if HOME in mounts else []))
+
+    def _ipc(self, module: Placed) -> str:
+        """`private`, `shareable`, or the container whose IPC namespace is joined: of nested displays the outermost."""
+        if module.wanted.alone:
+            return "private"
+        meetings = [m for m in self._meetings(module) if m.interface.ipc]
+        taken = next((m.provider for m in meetings if not m.own), None)
+        if taken is None:
+            return "shareable" if meetings else "private"
+        above = self._ipc(taken)
+        return container_name(self.desktop.name, taken.short) if above == "shareable" else above
 
     def _container(self, module: Placed, shares: list[p.Mount]) -> p.Container:
         found, contract = module.found, module.found.contract
         name = container_name(self.desktop.name, module.short)
-        ipc = next((o for n, i, o in self._meetings(module) if i.ipc), None)
-        joined = None if ipc is None or ipc is module else container_name(self.desktop.name, ipc.short)
+        ipc = self._ipc(module)
+        joined = ipc if ipc not in ("private", "shareable") else None
         words = self._words(module)
 
         def values(text: str) -> str:
@@ -119,14 +182,15 @@ class _Resolver:
             short=module.short,
             module=found.id,
             role=contract.role,
-            image=self.catalog.reference(found.id),
+            screen=module.screen,
+            image=self.catalog.reference(found.id, self.desktop.locale),
             hostname=self.desktop.name,
             command=tuple(values(word) for word in contract.command),
             env=self._env(module) | {k: values(v) for k, v in contract.env.items()},
             mounts=self._mounts(module, shares),
             networks=self._network(contract.network),
             publish=self._publish(module),
-            ipc=joined or ("shareable" if ipc is module else "private"),
+            ipc=ipc,
             shm=contract.shm,
             memory=min(contract.limits.memory, self.desktop.limits.memory or contract.limits.memory),
             cpus=min(contract.limits.cpus, self.desktop.limits.cpus or contract.limits.cpus),
@@ -137,15 +201,19 @@ class _Resolver:
             host_files=any(share.host for share in self.desktop.shares.values()),
             ready=self._ready(module),
             needs=(joined,) if joined else (),
+            after=tuple(
+                sorted({container_name(self.desktop.name, m.provider.short) for m in self._meetings(module) if m.content})
+            ),
             labels=self._labels(
-                **{p.MODULE: found.id, p.ROLE: contract.role, p.NEEDS: joined or ""} | self._described(module, values)
+                **{p.MODULE: found.id, p.ROLE: contract.role, p.NEEDS: joined or "", p.SCREEN: module.screen}
+                | self._described(module, values)
             ),
         )
 
     def _described(self, module: Placed, values: Callable[[str], str]) -> dict[str, str]:
         """Labels by which a running module can be used without its files: its sockets and actions, the desktop's file."""
         contract = module.found.contract
-        sockets = {n: s for n in contract.provides if (s := self.catalog.interfaces[n].socket)}
+        sockets = {m.name: m.socket for m in self._meetings(module) if m.own and m.socket}
         actions = {n: [values(word) for word in command] for n, command in contract.actions.items()}
         return {
             p.SOCKETS: json.dumps(sockets),
@@ -160,6 +228,9 @@ class _Resolver:
             "screen.width": str(screen.width),
             "screen.height": str(screen.height),
             "desktop": self.desktop.name,
+            "module": module.short,
+            "session": module.session,
+            "edge": module.edge,
             "locale": self.desktop.locale,
             "timezone": self.timezone,
             "keyboard": self.desktop.keyboard,
@@ -168,33 +239,44 @@ class _Resolver:
 
     def _env(self, module: Placed) -> dict[str, str]:
         contract = module.found.contract
-        waits = [i.socket for _, i, other in self._meetings(module) if other is not module and i.socket]
+        meetings = self._meetings(module)
+        waits = [m.socket for m in meetings if not m.own and m.socket and not m.interface.shared]
         env = {
             "LANG": self.desktop.locale,
             "TZ": self.timezone,
             "MODULUX_DESKTOP": self.desktop.name,
             "MODULUX_MODULE": module.found.id,
+            "MODULUX_NAME": module.short,
+            "MODULUX_SESSION": module.session,
+            "MODULUX_EDGE": module.edge,
+            "MODULUX_KEYBOARD": self.desktop.keyboard,
             "MODULUX_SCREEN": str(self.desktop.screen),
             "MODULUX_WAIT": " ".join(waits),
             "MODULUX_RESTART": contract.restart,
         }
-        for _, interface, _ in self._meetings(module):
-            env |= interface.env
+        if contract.entries and not module.wanted.alone:
+            env["MODULUX_ENTRIES"] = " ".join(contract.entries)
+        if not module.wanted.use.autostart:
+            env["MODULUX_AUTOSTART"] = "no"
+        for meeting in meetings:
+            env |= meeting.env
         return env
 
     def _publish(self, module: Placed) -> tuple[p.Publish, ...]:
         gateway = self.desktop.gateway or Gateway(module="web")
-        ports = [(n, i.port) for n, i, other in self._meetings(module) if other is module and i.port]
+        ports = [(m.name, m.interface.port) for m in self._meetings(module) if m.own and m.interface.port]
         return tuple(p.Publish(n, gateway.address, gateway.host_port(n), port) for n, port in ports)
 
     def _ready(self, module: Placed) -> p.Readiness:
-        contract: Module = module.found.contract
-        ready = contract.ready
-        conditions = [f"socket={i.socket}" for _, i, other in self._meetings(module) if other is module and i.socket]
-        conditions += [f"bus-name={n}" for n in ready.bus_names] + [f"window={w}" for w in ready.windows]
+        ready = module.found.contract.ready
+        sockets = [f"socket={m.socket}" for m in self._meetings(module) if m.own and m.socket]
+        if not module.wanted.use.autostart:
+            return p.Readiness(tuple(sockets), ready.timeout, ())
+        conditions = sockets + [f"bus-name={n}" for n in ready.bus_names] + [f"window={w}" for w in ready.windows]
         if ready.command:
             conditions.append(f"command={' '.join(ready.command)}")
-        return p.Readiness(tuple(conditions), ready.timeout, tuple(p.DrawnArea(d.area, d.colours) for d in ready.drawn))
+        drawn = tuple(p.DrawnArea(d.area, d.colours) for d in ready.drawn if d.edge in (None, module.edge))
+        return p.Readiness(tuple(conditions), ready.timeout, drawn)
 
     def _labelled(self, container: p.Container) -> p.Container:
         """With the hash of all that makes it what it is; where it came from (the file) does not count."""

@@ -30,6 +30,9 @@ VERBS = {
         "logs": "Show what a desktop's modules have printed.",
         "exec": "Run a command inside a module.",
         "run": "Start an app more on a running desktop.",
+        "stop": "Take an app away from a running desktop.",
+        "swap": "Change parts of a running desktop.",
+        "resize": "Change the size of a running desktop's screen.",
     },
     "Modules and plans": {
         "plan": "Show what a desktop file comes to, without touching anything.",

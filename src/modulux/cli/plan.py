@@ -41,7 +41,7 @@ def plan(
 
 def _show(console: Console, plan: p.Plan) -> None:
     table = Table(box=None, pad_edge=False)
-    for heading in ("MODULE", "AFTER", "NETWORK", "IPC", "MOUNTS", "LIMITS", "IMAGE"):
+    for heading in ("NAME", "MODULE", "AFTER", "NETWORK", "IPC", "MOUNTS", "LIMITS", "IMAGE"):
         table.add_column(heading, overflow="fold")
     apart = "\n" if console.is_terminal else "; "  # in a pipe each module keeps to its line
     prefix = f"modulux.{plan.desktop}."
@@ -51,7 +51,9 @@ def _show(console: Console, plan: p.Plan) -> None:
         networks = ", ".join(n.removeprefix(prefix) for n in c.networks) or "none"
         ports = "".join(f"{apart}{q.interface}: {q.address}:{q.host_port or 'any'}" for q in c.publish)
         after = ", ".join(n.removeprefix(prefix) for n in c.needs)
-        table.add_row(c.module, after, networks + ports, c.ipc.removeprefix(prefix), mounts, limits, c.image.rpartition(":")[2])
+        table.add_row(
+            c.short, c.module, after, networks + ports, c.ipc.removeprefix(prefix), mounts, limits, c.image.rpartition(":")[2]
+        )
     things = (("container", plan.containers), ("volume", plan.volumes), ("network", plan.networks))
     counts = ", ".join(counted(len(those), thing) for thing, those in things)
     console.print(f"Desktop [bold]{plan.desktop}[/]: {counts}")

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from modulux.cli.common import Common, DesktopName, Yes, host_facts
 from modulux.cli.host import must_answer, prepare_host
 from modulux.desktop.add import add, plan_with
 from modulux.images.build import build
 
 
-def run_app(name: DesktopName, app: str, *, yes: Yes = False, common: Common | None = None) -> None:
+def run_app(
+    name: DesktopName,
+    app: str,
+    *,
+    session: Annotated[str | None, Parameter(help="whose home and bus it has, where there are several sessions")] = None,
+    yes: Yes = False,
+    common: Common | None = None,
+) -> None:
     """Start an app on a running desktop. `up` leaves it alone; `down` takes it along.
 
     Parameters
@@ -21,7 +32,7 @@ def run_app(name: DesktopName, app: str, *, yes: Yes = False, common: Common | N
     common = common or Common()
     app = app.removeprefix("app/")
     must_answer(common.driver)
-    plan, container = plan_with(common.driver, name, app, common.catalog, host_facts())
+    plan, container = plan_with(common.driver, name, app, common.catalog, host_facts(), session=session)
     prepare_host(common, yes)
     build(plan.images, common.catalog, common.driver, common.sources, common.report)
     started = add(common.driver, plan, container, common.report)

@@ -18,6 +18,7 @@ def screenshot(
     name: DesktopName,
     *,
     output: Annotated[Path, Parameter(alias="-o", help="the PNG file to write; `-` is stdout", allow_leading_hyphen=True)],
+    screen: Annotated[str | None, Parameter(help="the first session on the screen, where there are several")] = None,
     common: Common | None = None,
 ) -> None:
     """Save a desktop's picture, as it comes through its viewer, as a PNG file.
@@ -36,9 +37,11 @@ def screenshot(
     if to_stdout and common.json:
         raise UsageError("`-o -` and --json both want stdout", hint="-o FILE.png")
     found = existing(common.driver, name)
-    viewer = found.having("rfb")
+    viewer = found.having("rfb", screen)
     if viewer is None:
-        raise NotFoundError(f"`{name}` has no viewer that runs", hint="give its file a `viewer:`")
+        seen = ", ".join(sorted({m.screen for m in found.modules.values() if "rfb" in m.sockets}))
+        hint = f"screens with one: {seen}" if seen else f"modulux swap {name} viewer=x11vnc"
+        raise NotFoundError(f"`{name}` has no viewer that runs" + (f" on a screen `{screen}`" if screen else ""), hint=hint)
     with picture(common.driver, viewer.name, viewer.sockets["rfb"]) as client:
         shot = client.frame()
     if to_stdout:

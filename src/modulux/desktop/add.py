@@ -4,41 +4,44 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from modulux.desktop.edit import file_of
 from modulux.desktop.ready import wait_ready
 from modulux.desktop.state import Module, existing
 from modulux.desktop.up import explained
 from modulux.engine.protocol import Engine
-from modulux.errors import FileError, NotFoundError
-from modulux.model.desktop import Desktop, Use
+from modulux.errors import FileError
+from modulux.model.desktop import Use
 from modulux.model.module import Role
 from modulux.model.plan import ADDED, Container, Plan
 from modulux.parallel import each
 from modulux.paths import lock
 from modulux.report import Report, step
 from modulux.resolve.catalog import Catalog
-from modulux.resolve.files import validate
 from modulux.resolve.plan import HostFacts, resolve
 
 
-def plan_with(engine: Engine, name: str, app: str, catalog: Catalog, host: HostFacts) -> tuple[Plan, Container]:
+def plan_with(
+    engine: Engine, name: str, app: str, catalog: Catalog, host: HostFacts, *, session: str | None = None
+) -> tuple[Plan, Container]:
     """The plan of the running desktop with `app` on it, and the app's container.
+
+    Args:
+        session: in whose home and on whose bus it runs; the first without.
 
     Raises:
         NotFoundError: no such desktop runs.
         ResolveError: no such app, or it needs what the desktop does not have.
     """
-    found = existing(engine, name)
-    original = next((m for m in found.modules.values() if not m.added and m.desktop_file), None)
-    if original is None:
-        raise NotFoundError(f"`{name}` was not started by this version of Modulux", hint=f"modulux down {name}, then up again")
-    desktop = validate(original.desktop_file, Desktop, f"the desktop `{name}`")
-    if not any(use.module == app for use in desktop.apps):
+    _, desktop = file_of(engine, name)
+    session = session or desktop.sessions[0].module
+    if not any(use.module == app and (use.session or desktop.sessions[0].module) == session for use in desktop.apps):
         try:
-            desktop = desktop.model_copy(update={"apps": [*desktop.apps, Use(module=app)]})
+            desktop = desktop.model_copy(update={"apps": [*desktop.apps, Use(module=app, session=session)]})
         except ValueError:
             raise FileError(f"`{app}` is no module's name", hint="modulux modules app") from None
     plan = resolve(desktop, catalog, host)
-    container = next(c for c in plan.containers if c.role == Role.APP and c.short == app)
+    apps = [c for c in plan.containers if c.module == f"{Role.APP}/{app}"]
+    container = next(c for c in apps if c.env["MODULUX_SESSION"] in {session, app})  # an untrusted one has its own
     return plan, container
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modulux.desktop.state import Found, Module
 from modulux.errors import NameTakenError
-from modulux.model.plan import HASH, Container, Network, Plan, Volume
+from modulux.model.plan import FILE, HASH, Container, Network, Plan, Volume
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,12 @@ class Change:
 
     remove: tuple[tuple[str, ...], ...]
     start: tuple[Container, ...]
+    outdated: tuple[str, ...]  # volumes that say what the desktop was made from before
     volumes: tuple[Volume, ...]
     networks: tuple[Network, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.remove or self.start)
+        return bool(self.remove or self.start or self.outdated)
 
 
 def change(plan: Plan, found: Found) -> Change:
@@ -52,10 +53,14 @@ def change(plan: Plan, found: Found) -> Change:
     if gone & joined:  # an added app has joined the same namespaces
         stale |= {name for name, module in found.modules.items() if module.added}
     start = [c for c in plan.containers if c.name not in found.modules or c.name in stale]
+    outdated = tuple(
+        v.name for v in plan.volumes if v.name in found.volumes and v.labels.get(FILE) != found.volumes[v.name].labels.get(FILE)
+    )
     return Change(
         remove=removal_waves(found.modules[name] for name in stale),
         start=tuple(start),
-        volumes=tuple(v for v in plan.volumes if v.name not in found.volumes),
+        outdated=outdated,
+        volumes=tuple(v for v in plan.volumes if v.name not in found.volumes or v.name in outdated),
         networks=tuple(n for n in plan.networks if n.name not in found.networks),
     )
 

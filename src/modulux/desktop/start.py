@@ -26,12 +26,10 @@ def start(engine: Engine, todo: Change, started: Callable[[Container], None]) ->
     containers = sorted(todo.start, key=lambda c: FIRST.index(Role(c.role)) if c.role in FIRST else len(FIRST))
     commands = {v.name: engine.volume_argv(v) for v in todo.volumes} | {n.name: engine.network_argv(n) for n in todo.networks}
     by_name = {c.name: c for c in containers}
-    graph: dict[str, set[str]] = {}
+    graph: dict[str, set[str]] = {name: set() for name in commands}
     for c in containers:
         parts = {m.source for m in c.mounts} | set(c.networks)
-        needs = [name for name in commands if name in parts]
-        graph |= {name: set() for name in needs if name not in graph}
-        graph[c.name] = set(needs) | ({*c.needs, *c.after} & set(by_name))
+        graph[c.name] = {name for name in commands if name in parts} | ({*c.needs, *c.after} & set(by_name))
 
     def one(name: str) -> None:
         if name in commands:

@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from modulux.engine.protocol import Engine, Named, State
 from modulux.errors import NotFoundError
@@ -44,6 +45,11 @@ class Module:
         return self.state.labels.get(p.SCREEN, "")
 
     @property
+    def session(self) -> str:
+        """The session whose home and bus it has."""
+        return self.state.labels.get(p.SESSION, "")
+
+    @property
     def added(self) -> bool:
         return p.ADDED in self.state.labels
 
@@ -60,10 +66,6 @@ class Module:
     def actions(self) -> dict[str, list[str]]:
         return dict(json.loads(self.state.labels.get(p.ACTIONS, "{}")))
 
-    @property
-    def desktop_file(self) -> dict[str, Any]:
-        return dict(json.loads(self.state.labels.get(p.FILE, "{}")))
-
 
 @dataclass(frozen=True)
 class Found:
@@ -74,6 +76,12 @@ class Found:
     volumes: dict[str, Named] = field(default_factory=dict)
     networks: dict[str, Named] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
+
+    @property
+    def desktop_file(self) -> dict[str, Any]:
+        """What the desktop was last made from; nothing if that is not on record."""
+        labelled = [v.labels[p.FILE] for v in self.volumes.values() if p.FILE in v.labels]
+        return dict(json.loads(unquote(labelled[0]))) if labelled else {}
 
     def module(self, short: str) -> Module:
         """The module of this short name.
@@ -89,9 +97,17 @@ class Found:
             f"`{self.desktop}` has no module `{short}`", hint=close_to(short, shorts) or f"it has: {', '.join(sorted(shorts))}"
         )
 
-    def having(self, interface: str) -> Module | None:
-        """The first running module that provides `interface` by a socket."""
-        return next((m for m in self.modules.values() if m.state.running and interface in m.sockets), None)
+    def having(self, interface: str, screen: str | None = None) -> Module | None:
+        """The first running module that provides `interface` by a socket, on `screen` or else on the first of the desktop's."""
+        having = [m for m in self.modules.values() if m.state.running and interface in m.sockets]
+        screen = screen or self.first_screen
+        return next((m for m in having if m.screen == screen), None)
+
+    @property
+    def first_screen(self) -> str:
+        """The first session's name, by which its screen goes."""
+        first = (self.desktop_file.get("sessions") or [""])[0]
+        return str(first["module"] if isinstance(first, dict) else first)
 
     def able(self, action: str) -> Module | None:
         """The first running module that has `action`."""

@@ -22,6 +22,7 @@ SOCKETS = "io.modulux.sockets"
 ACTIONS = "io.modulux.actions"
 NEEDS = "io.modulux.needs"
 SCREEN = "io.modulux.screen"
+SESSION = "io.modulux.session"
 
 SCHEMA_VERSION = "1"
 

@@ -70,7 +70,7 @@ def load(path: Path, model: type[M], **extra: object) -> M:
         raise _explained(error, path, model) from None
 
 
-def validate(data: dict[str, Any], model: type[M], source: str) -> M:
+def validate(data: object, model: type[M], source: str) -> M:
     """As `load`, for data that does not come from a file; `source` says where it came from."""
     try:
         return model.model_validate(data)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from modulux.model import plan as p
 from modulux.model.desktop import Desktop, Gateway
@@ -104,6 +105,7 @@ class _Resolver:
         self.networks: dict[str, p.Network] = {}
 
     def plan(self, placed: list[Placed]) -> p.Plan:
+        self._record()
         shares = self._shares()
         containers = [self._container(m, shares) for m in placed]
         containers = _with_joined_shm(containers)
@@ -122,6 +124,12 @@ class _Resolver:
         name = container_name(self.desktop.name, part)
         self.volumes[name] = p.Volume(name, kept, self._labels(**{p.KEPT: "true" if kept else "false"}))
         return name
+
+    def _record(self) -> None:
+        """An empty volume whose labels say what the desktop was made from: those of a container cannot change while it runs."""
+        name = container_name(self.desktop.name, "record")
+        file = quote(self.desktop.model_dump_json(by_alias=True, exclude_unset=True), safe=":{}[]")  # Podman splits at commas
+        self.volumes[name] = p.Volume(name, False, self._labels(**{p.KEPT: "false", p.FILE: file}))
 
     def _shares(self) -> list[p.Mount]:
         mounts = []
@@ -205,20 +213,25 @@ class _Resolver:
                 sorted({container_name(self.desktop.name, m.provider.short) for m in self._meetings(module) if m.content})
             ),
             labels=self._labels(
-                **{p.MODULE: found.id, p.ROLE: contract.role, p.NEEDS: joined or "", p.SCREEN: module.screen}
+                **{
+                    p.MODULE: found.id,
+                    p.ROLE: contract.role,
+                    p.NEEDS: joined or "",
+                    p.SCREEN: module.screen,
+                    p.SESSION: module.session,
+                }
                 | self._described(module, values)
             ),
         )
 
     def _described(self, module: Placed, values: Callable[[str], str]) -> dict[str, str]:
-        """Labels by which a running module can be used without its files: its sockets and actions, the desktop's file."""
+        """Labels by which a running module can be used without its files: its sockets and actions."""
         contract = module.found.contract
         sockets = {m.name: m.socket for m in self._meetings(module) if m.own and m.socket}
         actions = {n: [values(word) for word in command] for n, command in contract.actions.items()}
         return {
             p.SOCKETS: json.dumps(sockets),
             p.ACTIONS: json.dumps(actions),
-            p.FILE: self.desktop.model_dump_json(by_alias=True, exclude_defaults=True),
         }
 
     def _words(self, module: Placed) -> dict[str, str]:
@@ -279,10 +292,9 @@ class _Resolver:
         return p.Readiness(tuple(conditions), ready.timeout, drawn)
 
     def _labelled(self, container: p.Container) -> p.Container:
-        """With the hash of all that makes it what it is; where it came from (the file) does not count."""
+        """With the hash of all that makes it what it is."""
         content = {k: v for k, v in dataclasses.asdict(container).items() if k != "labels"}
-        kept = {k: v for k, v in container.labels.items() if k != p.FILE}
-        return dataclasses.replace(container, labels={**container.labels, p.HASH: p.fingerprint([content, kept])})
+        return dataclasses.replace(container, labels={**container.labels, p.HASH: p.fingerprint([content, container.labels])})
 
 
 def _with_joined_shm(containers: list[p.Container]) -> list[p.Container]:

@@ -19,6 +19,8 @@ from pathlib import Path
 
 ROOTFS = Path(__file__).parents[2] / "modules/gateway/web/rootfs"
 LIBRARY = ROOTFS / "usr/lib/modulux"
+FIRST = "rfb/xfce.x11vnc.sock"
+"""The first screen's viewer, in the test's folder."""
 SERVER_INIT = b"\x05\x00\x03\x20" + bytes(20)
 """What the viewer says after ClientInit; here any bytes serve."""
 
@@ -28,6 +30,7 @@ class Viewer:
 
     def __init__(self, path: Path) -> None:
         self.listener = socket.socket(socket.AF_UNIX)
+        path.parent.mkdir(exist_ok=True)
         self.listener.bind(str(path))
         self.listener.listen()
         self.connections = 0
@@ -75,7 +78,12 @@ class Gateway:
         self.folder = folder
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
         arguments = ["--listen=127.0.0.1", "--web-port=0", "--vnc-port=0", "--desktop=office", "--failure-delay=0.01"]
-        arguments += [f"--viewer={folder / 'rfb.sock'}", f"--pages={ROOTFS / 'usr/share/modulux/gateway'}", f"--novnc={folder}"]
+        arguments += [
+            f"--viewers={folder / 'rfb'}",
+            "--first=xfce",
+            f"--pages={ROOTFS / 'usr/share/modulux/gateway'}",
+            f"--novnc={folder}",
+        ]
         self.log = (folder / "gateway.log").open("w+b")
         self.process = subprocess.Popen(
             [sys.executable, "-I", str(LIBRARY / "gateway/serve"), *arguments, *options], env=self.environment, stderr=self.log
@@ -128,7 +136,7 @@ class Gateway:
 @contextlib.contextmanager
 def running(folder: Path, *options: str) -> Iterator[Gateway]:
     """A gateway and its viewer, both gone afterwards."""
-    viewer = Viewer(folder / "rfb.sock")
+    viewer = Viewer(folder / FIRST)
     gateway = Gateway(folder, *options)
     try:
         yield gateway

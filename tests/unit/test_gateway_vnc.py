@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.gateway import LIBRARY, SERVER_INIT, Gateway, ended, exactly, running
+from tests.support.gateway import FIRST, LIBRARY, SERVER_INIT, Gateway, Viewer, ended, exactly, running
 
 sys.dont_write_bytecode = True  # nothing may be left behind in the module's folder: its hash is the image's tag
 sys.path.insert(0, str(LIBRARY))
@@ -150,10 +150,21 @@ def test_a_silent_client_is_cut_off(tmp_path: Path) -> None:
 def test_when_the_viewer_is_away_the_password_is_kept(tmp_path: Path) -> None:
     with running(tmp_path) as gateway:
         password = gateway.action("vnc-password")
-        (tmp_path / "rfb.sock").rename(tmp_path / "away")
+        (tmp_path / FIRST).rename(tmp_path / "away")
         with gateway.dial() as client:
             assert log_in(client, password) == 1
             assert b"viewer" in exactly(client, int.from_bytes(exactly(client, 4)))
-        (tmp_path / "away").rename(tmp_path / "rfb.sock")
+        (tmp_path / "away").rename(tmp_path / FIRST)
         with gateway.dial() as client:
             assert log_in(client, password) == 0
+
+
+def test_the_first_screen_is_shown(gateway: Gateway, tmp_path: Path) -> None:
+    other = Viewer(tmp_path / "rfb/another.x11vnc.sock")
+    only = Viewer(tmp_path / "rfb/xfce.a.sock")
+    (tmp_path / "rfb/xfce.a.view-only").touch()
+    with gateway.dial() as client:
+        assert log_in(client, gateway.action("vnc-password")) == 0
+    assert (other.connections, only.connections) == (0, 0)
+    other.close()
+    only.close()

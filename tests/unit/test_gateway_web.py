@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.gateway import SERVER_INIT, Gateway, ended, running
+from tests.support.gateway import FIRST, SERVER_INIT, Gateway, ended, running
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -206,7 +206,7 @@ def test_the_viewers_end_is_the_browsers_end_and_the_gateway_lives_on(tmp_path: 
                 browser.recv(5)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1001
-        (tmp_path / "rfb.sock").unlink()
+        (tmp_path / FIRST).unlink()
         with rfb(gateway, cookie) as browser, pytest.raises(ConnectionClosed) as closed:
             browser.recv(5)
         assert closed.value.rcvd is not None
@@ -217,7 +217,7 @@ def test_the_viewers_end_is_the_browsers_end_and_the_gateway_lives_on(tmp_path: 
 def test_a_session_outlives_the_process_but_not_its_time(tmp_path: Path) -> None:
     with running(tmp_path) as gateway:
         cookie = gateway.sign_in()
-    (tmp_path / "rfb.sock").unlink()
+    (tmp_path / FIRST).unlink()
     with running(tmp_path) as gateway:
         assert gateway.get("/", Cookie=cookie).status == 200
         (session,) = (tmp_path / "gateway/sessions").iterdir()

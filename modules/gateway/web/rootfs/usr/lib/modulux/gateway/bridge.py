@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from gateway import viewer
 from gateway.log import say
 from gateway.relay import CHUNK, until_either_ends
+from gateway.screens import Screens, ViewerError
 
 
-async def bridge(browser: ServerConnection, socket: Path) -> None:
-    """Carry one connection until either side ends it; both are closed then."""
+async def bridge(browser: ServerConnection, screens: Screens, screen: str, viewer: str) -> None:
+    """Carry one connection until either side ends it; both are closed then. Without names, it is the first screen's."""
     peer = browser.remote_address
     try:
-        reader, writer = await viewer.connect(socket)
-    except viewer.ViewerError as error:
+        reader, writer = await screens.connect(screen, viewer)
+    except ViewerError as error:
         say("web failed", peer=peer, reason=error)
         await browser.close(CloseCode.TRY_AGAIN_LATER, "the viewer does not answer")
         return
-    say("web connected", peer=peer)
+    say("web connected", peer=peer, screen=screen)
     try:
         await until_either_ends(_up(browser, writer), _down(reader, browser))
     finally:

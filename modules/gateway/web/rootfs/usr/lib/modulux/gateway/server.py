@@ -6,6 +6,7 @@ import asyncio
 import logging
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
@@ -101,7 +102,9 @@ class Gateway:
 
     async def _bridge(self, connection: ServerConnection) -> None:
         with self.slots:
-            await bridge(connection, self.settings.viewer)
+            request = connection.request
+            query = parse_qs(urlsplit(request.path).query) if request else {}
+            await bridge(connection, self.web.screens, *(query.get(name, [""])[0] for name in ("screen", "viewer")))
 
 
 def _response(answer: Answer) -> Response:

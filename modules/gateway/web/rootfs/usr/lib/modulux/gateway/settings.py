@@ -17,7 +17,11 @@ class Settings:
     listen: str = "0.0.0.0"  # in the container; the engine publishes it on the host's loopback only
     web_port: int = 6080
     vnc_port: int = 5900
-    viewer: Path = Path("/run/modulux/rfb/rfb.sock")
+    viewers: Path = Path("/run/modulux/rfb")
+    resize: Path = Path("/run/modulux/resize")
+    clipboard: Path = Path("/run/modulux/clipboard")
+    sound: Path = Path("/run/modulux/sound/opus.sock")
+    first: str = os.environ.get("MODULUX_SESSION") or ""  # the screen that is shown to who names none
     state: Path = _STATE
     pages: Path = Path("/usr/share/modulux/gateway")
     novnc: Path = Path("/usr/share/novnc")

@@ -1,25 +1,10 @@
-"""The way to the desktop's viewer: its unix socket, and RFB's opening as a client without a password."""
+"""RFB's opening, as a client without a password."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
-from gateway.relay import CHUNK
-
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class ViewerError(Exception):
-    """The viewer cannot be reached, or does not speak RFB with security type None."""
-
-
-async def connect(socket: Path) -> Connection:
-    """Connect to the viewer. The caller closes the writer. Raises ViewerError."""
-    try:
-        return await asyncio.open_unix_connection(socket, limit=CHUNK)
-    except OSError as error:
-        raise ViewerError(f"the viewer does not answer: {error.strerror or error}") from error
+from gateway.screens import ViewerError
 
 
 async def shake_hands(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,11 +6,12 @@ import asyncio
 import hmac
 import secrets
 
-from gateway import viewer
 from gateway.log import say
 from gateway.relay import BROKEN, Slots, pump, until_either_ends
+from gateway.screens import Connection, Screens, ViewerError
 from gateway.settings import Settings
 from gateway.store import Store
+from gateway.viewer import shake_hands
 
 _VNC_AUTH = b"\x02"
 _BURN_AT = 5  # failures after which every password that waits is void
@@ -26,6 +27,7 @@ class VncServer:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.screens = Screens(settings)
         self.passwords = Store(settings.state / "passwords", settings.link_lifetime)
         self.slots = Slots(settings.connections)
         self.failures = 0  # while a password was waiting, since the last success or burning
@@ -46,7 +48,7 @@ class VncServer:
                 await self._serve(reader, writer, peer)
         except RefusedError as refusal:
             say("vnc refused", peer=peer, reason=refusal)
-        except viewer.ViewerError as error:
+        except ViewerError as error:
             say("vnc failed", peer=peer, reason=error)
         except BROKEN as error:
             say("vnc ended early", peer=peer, reason=type(error).__name__)
@@ -61,7 +63,7 @@ class VncServer:
         answer = await asyncio.wait_for(reader.readexactly(16), self.settings.password_timeout)
         try:
             upstream = await self._enter(challenge, answer)
-        except (RefusedError, viewer.ViewerError) as error:
+        except (RefusedError, ViewerError) as error:
             reason = str(error).encode()
             writer.write(b"\0\0\0\x01" + (len(reason).to_bytes(4) + reason if minor == 8 else b""))
             await asyncio.wait_for(writer.drain(), self.settings.timeout)
@@ -89,21 +91,21 @@ class VncServer:
             raise RefusedError("asked for a security type that was not offered")
         return min(minor, 8)
 
-    async def _enter(self, challenge: bytes, answer: bytes) -> viewer.Connection:
+    async def _enter(self, challenge: bytes, answer: bytes) -> Connection:
         """Check the answer, take the password it belongs to, and open the viewer. Raises RefusedError, ViewerError."""
         password = self._match(challenge, answer)
         if password is None:
             await self._punish()
             raise RefusedError("wrong password. A password works once: get a new one with `modulux open`")
         self.failures = self.streak = 0
-        reader, writer = await viewer.connect(self.settings.viewer)
+        reader, writer = await self.screens.connect()
         try:
-            await asyncio.wait_for(viewer.shake_hands(reader, writer), self.settings.timeout)
+            await asyncio.wait_for(shake_hands(reader, writer), self.settings.timeout)
             if not self.passwords.take(password):
                 raise RefusedError("this password was used a moment ago")
         except BROKEN as error:
             writer.close()
-            raise viewer.ViewerError("the viewer ended the connection") from error
+            raise ViewerError("the viewer ended the connection") from error
         except BaseException:
             writer.close()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +12,7 @@ from websockets.datastructures import Headers, MultipleValuesError
 
 from gateway.log import say
 from gateway.pages import Answer, Pages
+from gateway.screens import Screens
 from gateway.settings import Settings
 from gateway.store import Store
 
@@ -21,6 +23,7 @@ class Web:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.pages = Pages(settings)
+        self.screens = Screens(settings)
         self.links = Store(settings.state / "links", settings.link_lifetime)
         self.sessions = Store(settings.state / "sessions", settings.session_lifetime)
         self.hosts = settings.allowed_hosts
@@ -47,6 +50,8 @@ class Web:
             return self.pages.index
         if path == "/session":
             return Answer(200, b"ok\n")
+        if path == "/screens":
+            return Answer(200, json.dumps(self.screens.listing()).encode(), "application/json")
         return self.pages.file(path) or Answer(404, b"There is nothing here.\n")
 
     def _open(self, query: str, headers: Headers) -> Answer:

@@ -83,7 +83,7 @@ def build(engine: CommandLineEngine, plan: dict[str, Any], say: Callable[[str], 
             run.HELD.discard(fd)
     return (
         Fat("one fat container", fat, "/tmp/rfb.sock"),
-        Fat("fat, with our tuning", tuned, "/run/modulux/rfb/rfb.sock"),
+        Fat("fat, with our tuning", tuned, "/run/modulux/rfb/xfce.x11vnc.sock"),
         Fat("fat, all that Debian recommends", whole, "/tmp/rfb.sock"),
     )
 
@@ -128,7 +128,6 @@ def _script(plan: dict[str, Any]) -> str:
         if container["role"] in roles:
             words = [f"{key}={value}" for key, value in container["env"].items() if key != "XDG_RUNTIME_DIR"]
             lines.append(f"{shlex.join(['env', *words, '/usr/lib/modulux/enter', *container['command']])} &")
-    lines.append(
-        "websockify --web /usr/share/novnc 127.0.0.1:6080 --unix-target=/run/modulux/rfb/rfb.sock >/tmp/websockify.log 2>&1 &"
-    )
+    socket = "/run/modulux/rfb/xfce.x11vnc.sock"
+    lines.append(f"websockify --web /usr/share/novnc 127.0.0.1:6080 --unix-target={socket} >/tmp/websockify.log 2>&1 &")
     return "\n".join([*lines, "wait", ""])

@@ -21,7 +21,7 @@ NAME = "bench-keys"
 PLACE = (640, 440)  # the middle of keypixel's window
 KEY = 0x61
 BLOCK = 20  # keys in a row before it is another one's turn
-SOCKET = "/run/modulux/rfb/rfb.sock"
+SOCKET = "/run/modulux/rfb/xfce.{}.sock"
 DEFAULTS, OURS, GATEWAY = "x11vnc as it comes", "ours", "ours, through the gateway"
 Say = Callable[[str], None]
 
@@ -33,7 +33,7 @@ def measure(engine: CommandLineEngine, cli: CommandLine, folder: Path, keys: int
 
     def viewer(module: str) -> rfb.Client:
         nonlocal direct
-        client, unrelayed = eng.direct(engine, f"modulux.{NAME}.{module}", f"modulux.{NAME}.{module}.rfb", SOCKET)
+        client, unrelayed = eng.direct(engine, f"modulux.{NAME}.{module}", f"modulux.{NAME}.rfb", SOCKET.format(module))
         direct = direct and unrelayed
         return client
 

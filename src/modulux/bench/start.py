@@ -19,7 +19,7 @@ from modulux.engine.commandline import CommandLineEngine
 
 NAME = "bench-start"
 OURS, WARM, WHOLE = "modulux up", "modulux up, home kept", "modulux up, until it returns"
-SOCKET = "/run/modulux/rfb/rfb.sock"
+SOCKET = "/run/modulux/rfb/xfce.x11vnc.sock"
 Say = Callable[[str], None]
 
 
@@ -73,7 +73,7 @@ class Start:
             self.cli.up(file)
             with eng.client(self.engine, name, SOCKET) as client:
                 self._settled[NAME] = settle(client)
-            self._socket = eng.place(self.engine, f"{name}.rfb", SOCKET)
+            self._socket = eng.place(self.engine, f"modulux.{NAME}.rfb", SOCKET)
             return
         began = time.monotonic()
         with ThreadPoolExecutor(1) as pool:

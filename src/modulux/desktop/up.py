@@ -92,9 +92,8 @@ def _apply(engine: Engine, plan: Plan, todo: Change, watch: Watch, report: Repor
                 engine.remove("container", wave)
     engine.remove("volume", todo.outdated)
     draws = any(c.ready.drawn or c.role in (Role.DISPLAY, Role.VIEWER) for c in todo.start)
-    if todo.start:
-        if len(todo.start) == len(plan.containers):
-            engine.adopt([v.name for v in plan.volumes if v not in todo.volumes], plan.containers[0].host_files)
+    if todo.start and len(todo.start) == len(plan.containers):
+        engine.adopt([v.name for v in plan.volumes if v not in todo.volumes], plan.containers[0].host_files)
     if todo.start or todo.volumes:
         what = ", ".join(c.short for c in todo.start)
         with step(report, "start", f"starting {what}" if what else "noting down what changed"):

@@ -70,7 +70,8 @@ def _place(wanted: Wanted, layout: Layout, placed: dict[str, Placed]) -> Placed:
     if wanted.guest and found.contract.guest is not None:
         found = _as_guest(found)
     short = use.module
-    if short in placed and wanted.session != main and wanted.role is not Role.SESSION:
+    several = wanted.role not in (Role.SESSION, Role.APP)  # one for each screen or session, so named after it from the start
+    if wanted.session != main and wanted.role is not Role.SESSION and (several or short in placed):
         short = f"{short}-{wanted.session}"
     if short in placed:
         raise ResolveError(
@@ -183,7 +184,8 @@ class _Linker:
             by_scope: dict[str, list[Placed]] = {}
             for provider in those:
                 by_scope.setdefault("" if provider.common else provider.session, []).append(provider)
-            doubled = next((same for same in by_scope.values() if len(same) > 1), None)
+            common = by_scope.pop("", [])
+            doubled = next((same for own in [*by_scope.values(), []] if len(same := own + common) > 1), None)
             if doubled:
                 raise ResolveError(
                     f"`{name}` is provided twice: by {' and '.join(p.found.id for p in doubled)}",

@@ -113,7 +113,7 @@ class FdStream:
 def open_pipe(argv: Sequence[str]) -> FdStream:
     """Run a command and talk to it through its stdin and stdout; it is ended when the stream is closed.
 
-    This is how a module's unix socket is reached: `podman exec -i VIEWER nc -U /run/modulux/rfb/rfb.sock`.
+    This is how a module's unix socket is reached: `podman exec -i VIEWER nc -U SOCKET`.
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modulux import rfb, run
 from modulux.engine.commandline import CommandLineEngine
+from modulux.engine.memory import inspect
 from modulux.errors import BuildError, EngineError, RfbError
 
 MB = 1_000_000
-
-
-def inspect(engine: CommandLineEngine, kind: str, name: str) -> dict[str, Any]:
-    """What the engine knows about a container, image or volume."""
-    items = json.loads(engine.do(engine.argv(kind, "inspect", name)))
-    if not items:
-        raise EngineError(f"{engine.name}: no {kind} {name}")
-    return dict(items[0])
 
 
 def build(engine: CommandLineEngine, context: Path, reference: str, arguments: Mapping[str, str]) -> None:
@@ -103,39 +95,3 @@ def direct(engine: CommandLineEngine, container: str, volume: str, socket: str) 
 def size(engine: CommandLineEngine, image: str) -> int:
     """An image's bytes, all layers unpacked."""
     return int(inspect(engine, "image", image)["Size"])
-
-
-def processes(engine: CommandLineEngine, containers: Sequence[str]) -> list[int]:
-    """The host's numbers of all processes inside the containers: those in the same process namespace as its first one."""
-    spaces = set()
-    for name in containers:
-        pid = int(inspect(engine, "container", name)["State"]["Pid"])
-        with contextlib.suppress(OSError):
-            spaces.add((Path("/proc") / str(pid) / "ns/pid").readlink())
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if (entry / "ns/pid").readlink() in spaces:
-                    found.append(int(entry.name))
-    return found
-
-
-def pss(pids: Sequence[int]) -> int:
-    """Bytes of memory that the processes take: what they share is divided among all that share it.
-
-    Raises:
-        EngineError: this user may not look (a rootless engine's processes belong to other users).
-    """
-    total = 0
-    for pid in pids:
-        try:
-            text = (Path("/proc") / str(pid) / "smaps_rollup").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended meanwhile
-        except PermissionError:
-            raise EngineError(
-                "this user may not see how much memory the containers' processes take", hint="run bench as root"
-            ) from None
-        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-    return total * 1024

@@ -10,6 +10,7 @@ from modulux.bench import engine as eng
 from modulux.bench.cli import CommandLine, desktop
 from modulux.bench.figures import Figure, Goal, Row, Series
 from modulux.engine.commandline import CommandLineEngine
+from modulux.engine.memory import processes, pss
 
 Say = Callable[[str], None]
 
@@ -26,7 +27,7 @@ def measure(engine: CommandLineEngine, cli: CommandLine, folder: Path, count: in
             stack.enter_context(cli.gone_after(name))
             seconds.append(cli.up(desktop(folder, name))[0])
         # Looked at when all are there: what they share is then divided among all of them.
-        memory = [eng.pss(eng.processes(engine, _containers(engine, name))) / eng.MB for name in started]
+        memory = [pss(processes(engine, _containers(engine, name))) / eng.MB for name in started]
     # One start is noise; the first two and the last two are not much longer to measure.
     few = max(1, min(2, count // 2))
     first, last = Series(tuple(seconds[:few])).median, Series(tuple(seconds[-few:])).median

@@ -16,6 +16,7 @@ from modulux.bench.fat import Fat
 from modulux.bench.figures import Figure, Goal, Row, Series
 from modulux.bench.settled import Settled, settle, wait_shown
 from modulux.engine.commandline import CommandLineEngine
+from modulux.engine.memory import processes, pss
 
 NAME = "bench-start"
 OURS, WARM, WHOLE = "modulux up", "modulux up, home kept", "modulux up, until it returns"
@@ -112,7 +113,7 @@ class Start:
         """Megabytes, once they no longer change by more than one in a hundred from one second to the next."""
         before = 0
         for _ in range(15):
-            now = eng.pss(eng.processes(self.engine, containers))
+            now = pss(processes(self.engine, containers))
             if before and abs(now - before) < now / 100:
                 break
             before = now

@@ -42,6 +42,7 @@ VERBS = {
     },
     "This machine": {
         "doctor": "Find what stops the engines here, and how to mend it.",
+        "matrix": "Try out every display, session and viewer that fit together.",
         "bench": "Measure speed, memory and size beside what you would use instead.",
         "show-config": "Show every setting and where it comes from.",
         "completion": "Print the completion script for a shell.",

@@ -1,0 +1,76 @@
+"""Starting each pair, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from modulux.desktop.down import down
+from modulux.desktop.ready import picture
+from modulux.desktop.up import up
+from modulux.engine.commandline import CommandLineEngine
+from modulux.engine.memory import processes, pss
+from modulux.errors import EngineError, ModuluxError
+from modulux.images.build import Sources, build
+from modulux.matrix.judge import Judge, Step
+from modulux.matrix.pairs import NAME, TERMINAL, Pair, desktop_of
+from modulux.report import Report
+from modulux.resolve.catalog import Catalog
+from modulux.resolve.plan import HostFacts, container_name, resolve
+
+
+@dataclass
+class Outcome:
+    """What came of a pair: seconds until it could be used, memory (PSS, bytes; 0 if unknown), and each step of a person."""
+
+    pair: Pair
+    seconds: float = 0.0
+    memory: int = 0
+    steps: list[Step] = field(default_factory=list)
+    picture: Image.Image | None = None
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.steps) and all(step.passed for step in self.steps)
+
+
+def outcomes(
+    chosen: Sequence[Pair], catalog: Catalog, engine: CommandLineEngine, sources: Sources, report: Report
+) -> Iterator[Outcome]:
+    """One after the other; the desktop and its data are gone after each."""
+    for pair in chosen:
+        outcome = Outcome(pair)
+        try:
+            _one(outcome, catalog, engine, sources, report)
+        except ModuluxError as error:
+            hint = (error.hint or "").strip().splitlines()
+            outcome.steps.append(Step("starts", False, f"{error}{': ' + hint[-1] if hint else ''}"))
+        finally:
+            with contextlib.suppress(ModuluxError):
+                down(engine, NAME, report, volumes=True)
+        yield outcome
+
+
+def _one(outcome: Outcome, catalog: Catalog, engine: CommandLineEngine, sources: Sources, report: Report) -> None:
+    pair = outcome.pair
+    plan = resolve(desktop_of(pair, catalog), catalog, HostFacts())
+    build(plan.images, catalog, engine, sources, report)
+    begun = time.monotonic()
+    up(engine, plan, report, lambda: None)
+    outcome.seconds = time.monotonic() - begun
+    outcome.steps.append(Step("starts, panel drawn", True))
+    viewer = next(c for c in plan.containers if "rfb" in c.sockets)
+    session = catalog.module(f"session/{pair.session}").contract
+    with picture(engine, viewer.name, viewer.sockets["rfb"]) as client:
+        judge = Judge(client, engine, container_name(NAME, TERMINAL))
+        client.frame()
+        outcome.steps.append(judge.types())
+        outcome.steps.append(judge.menu(session.probe))
+        outcome.picture = judge.settled(0.5)
+        outcome.steps.append(judge.moves())
+    with contextlib.suppress(EngineError):  # without root nobody may look
+        outcome.memory = pss(processes(engine, [c.name for c in plan.containers]))

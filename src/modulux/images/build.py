@@ -14,6 +14,7 @@ from modulux.engine.protocol import Engine
 from modulux.errors import BuildError
 from modulux.images.bootstrap import bootstrap
 from modulux.images.failed import failed
+from modulux.model.locale import translated
 from modulux.model.plan import Image
 from modulux.parallel import along
 from modulux.paths import cache, lock
@@ -122,6 +123,8 @@ def _build_one(image: Image, catalog: Catalog, engine: Engine, sources: Sources,
 
 def _engine_build(image: Image, context: Path, engine: Engine, sources: Sources, report: Report) -> None:
     arguments = ({"BASE": image.base} if image.base else {}) | ({"http_proxy": sources.proxy} if sources.proxy else {})
+    if translated(image.locale) and "ARG LOCALE" in (context / "Containerfile").read_text():
+        arguments["LOCALE"] = image.locale  # engines warn of one that is not asked for
     context_file = context / "Containerfile"
     context_file.rename(context / "Dockerfile")  # the one name that both engines look for by themselves
     said: list[str] = []

@@ -117,7 +117,7 @@ def test_the_page(gateway: Gateway, cookie: str) -> None:
     assert "<title>office</title>" in text
     assert "http" not in text.replace("http-equiv", "")  # nothing from elsewhere
     script = text.partition('<script type="module" src="')[2].partition('"')[0]
-    assert b"Connection" in gateway.get(script, Cookie=cookie).body
+    assert b"Screens" in gateway.get(script, Cookie=cookie).body
     assert gateway.get(script).status == 403
     assert gateway.get(script.replace("desktop.js", "../serve"), Cookie=cookie).status == 404
 

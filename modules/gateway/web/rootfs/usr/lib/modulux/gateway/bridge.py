@@ -1,8 +1,12 @@
-"""WebSocket to RFB: a browser's binary messages to the viewer's byte stream and back. The bytes are not looked at."""
+"""A browser's WebSocket to a unix socket of the desktop's and back: binary messages here, a stream of bytes there.
+
+RFB and the clipboard are carried so; the bytes are not looked at.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -10,32 +14,32 @@ from websockets.frames import CloseCode
 
 from gateway.log import say
 from gateway.relay import CHUNK, until_either_ends
-from gateway.screens import Screens, ViewerError
+from gateway.screens import Connection, ViewerError
 
 
-async def bridge(browser: ServerConnection, screens: Screens, screen: str, viewer: str) -> None:
-    """Carry one connection until either side ends it; both are closed then. Without names, it is the first screen's."""
+async def bridge(browser: ServerConnection, opening: Awaitable[Connection], what: str) -> None:
+    """Carry one connection until either side ends it; both are closed then."""
     peer = browser.remote_address
     try:
-        reader, writer = await screens.connect(screen, viewer)
-    except ViewerError as error:
-        say("web failed", peer=peer, reason=error)
-        await browser.close(CloseCode.TRY_AGAIN_LATER, "the viewer does not answer")
+        reader, writer = await opening
+    except (ViewerError, OSError) as error:
+        say(f"{what} failed", peer=peer, reason=error)
+        await browser.close(CloseCode.TRY_AGAIN_LATER, "nothing answers there")
         return
-    say("web connected", peer=peer, screen=screen)
+    say(f"{what} connected", peer=peer)
     try:
         await until_either_ends(_up(browser, writer), _down(reader, browser))
     finally:
         writer.close()
-        say("web disconnected", peer=peer)
-    await browser.close(CloseCode.GOING_AWAY, "the viewer ended the connection")
+        say(f"{what} disconnected", peer=peer)
+    await browser.close(CloseCode.GOING_AWAY, "the other side ended the connection")
 
 
 async def _up(browser: ServerConnection, writer: asyncio.StreamWriter) -> None:
     try:
         async for message in browser:
             if isinstance(message, str):
-                await browser.close(CloseCode.UNSUPPORTED_DATA, "RFB is binary")
+                await browser.close(CloseCode.UNSUPPORTED_DATA, "only binary messages are carried")
                 return
             writer.write(message)
             await writer.drain()

@@ -70,6 +70,13 @@ class Screens:
                     reason = error.strerror or str(error)
         raise ViewerError(f"the viewer does not answer: {reason}")
 
+    async def clipboard(self, screen: str) -> Connection:
+        """Connect to the clipboard of `screen`; the caller closes the writer. Raises ViewerError, OSError."""
+        path = self.beside(self.settings.clipboard, screen)
+        if path is None:
+            raise ViewerError("this screen has no clipboard of its own")
+        return await asyncio.open_unix_connection(path, limit=CHUNK)
+
     def listing(self) -> dict[str, object]:
         """The screens, the first one first, with what can be done with each; for the page."""
         there = self.viewers()

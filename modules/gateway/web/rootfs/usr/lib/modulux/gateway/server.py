@@ -6,7 +6,7 @@ import asyncio
 import logging
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
@@ -16,9 +16,11 @@ from gateway.bridge import bridge
 from gateway.log import say
 from gateway.pages import Answer
 from gateway.relay import CHUNK, Slots
+from gateway.resize import resize
 from gateway.settings import Settings
+from gateway.sound import sound
 from gateway.vnc import VncServer
-from gateway.web import Web
+from gateway.web import WEBSOCKETS, Web
 
 _MOST_SOCKETS = 256  # open HTTP connections of any kind; a page with its scripts opens six at once
 _CLOSE = "Connection: close\r\nContent-Length: 0\r\n\r\n"
@@ -59,7 +61,7 @@ class Gateway:
         self.settings = settings
         self.web = Web(settings)
         self.vnc = VncServer(settings)
-        self.slots = Slots(settings.connections)
+        self.slots = {path: Slots(settings.connections) for path in WEBSOCKETS}
 
     async def run(self) -> None:
         """Serve until cancelled. Raises OSError when a port cannot be had."""
@@ -68,7 +70,7 @@ class Gateway:
         quiet.setLevel(logging.CRITICAL + 1)  # it would log a traceback for each client that sends rubbish
         async with (
             serve(
-                self._bridge,
+                self._serve,
                 settings.listen,
                 settings.web_port,
                 process_request=self._judge,
@@ -95,16 +97,31 @@ class Gateway:
         except OSError as error:
             say("web failed", reason=error)
             answer = Answer(500)
-        if answer is None and self.slots.full:
+        if answer is None and self.slots[urlsplit(request.path).path].full:
             say("web refused", reason="too many connections", peer=connection.remote_address)
             answer = Answer(503)
         return None if answer is None else _response(answer)
 
-    async def _bridge(self, connection: ServerConnection) -> None:
-        with self.slots:
-            request = connection.request
-            query = parse_qs(urlsplit(request.path).query) if request else {}
-            await bridge(connection, self.web.screens, *(query.get(name, [""])[0] for name in ("screen", "viewer")))
+    async def _serve(self, connection: ServerConnection) -> None:
+        """One WebSocket, from its opening to its end."""
+        parts = _target(connection)
+        query = parse_qs(parts.query)
+        screen, viewer = (query.get(name, [""])[0] for name in ("screen", "viewer"))
+        screens = self.web.screens
+        with self.slots[parts.path]:
+            match parts.path:
+                case "/sound":
+                    await sound(connection, self.settings.sound)
+                case "/clipboard":
+                    await bridge(connection, screens.clipboard(screen), "clipboard")
+                case "/resize":
+                    await resize(connection, screens.beside(self.settings.resize, screen), self.settings.timeout)
+                case _:
+                    await bridge(connection, screens.connect(screen, viewer), "web")
+
+
+def _target(connection: ServerConnection) -> SplitResult:
+    return urlsplit(connection.request.path if connection.request else "")
 
 
 def _response(answer: Answer) -> Response:

@@ -16,6 +16,8 @@ from gateway.screens import Screens
 from gateway.settings import Settings
 from gateway.store import Store
 
+WEBSOCKETS = ("/rfb", "/sound", "/clipboard", "/resize")
+
 
 class Web:
     """Judges requests. Owns the links and the sessions."""
@@ -41,7 +43,7 @@ class Web:
             return self._open(parts.query, headers)
         if not self._session(headers):
             return self.pages.forbidden
-        if parts.path == "/rfb":
+        if parts.path in WEBSOCKETS:
             return self._websocket(host, headers)
         return self._page(parts.path)
 

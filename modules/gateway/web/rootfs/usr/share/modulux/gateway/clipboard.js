@@ -6,12 +6,10 @@ const GREETING = 2000; // ms after connecting in which the desktop says what it 
 const PAUSE = 250; // ms without a key after which what is typed goes to the desktop
 
 export class Clipboard {
-  #connection; #sent = ""; #timer = 0;
+  #pane = null; #sent = ""; #timer = 0;
 
-  constructor(connection) {
-    this.#connection = connection;
-    connection.addEventListener("clipboard", (event) => this.#received(event.detail));
-    $("clip-close").addEventListener("click", () => { this.close(); connection.focus(); });
+  constructor() {
+    $("clip-close").addEventListener("click", () => { this.close(); this.#pane?.connection.focus(); });
     $("clip-text").addEventListener("input", () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#send($("clip-text").value), PAUSE);
@@ -24,12 +22,26 @@ export class Clipboard {
     window.addEventListener("focus", () => this.#follow());
   }
 
+  // The pane whose clipboard it is from now on.
+  follow(pane) {
+    if (pane === this.#pane) return;
+    this.#pane = pane;
+    this.#sent = "";
+    $("clip-text").value = "";
+    pane.addEventListener("clipboard", ({ detail }) => { if (pane === this.#pane) this.#received(detail); });
+    pane.addEventListener("refused", ({ detail }) => {
+      if (pane !== this.#pane) return;
+      this.#sent = "";
+      $("clip-note").textContent = detail;
+    });
+  }
+
   get opened() { return !$("clipboard").hidden; }
 
   toggle() {
     if (this.opened) {
       this.close();
-      this.#connection.focus();
+      this.#pane?.connection.focus();
       return;
     }
     $("clipboard").hidden = false;
@@ -48,14 +60,14 @@ export class Clipboard {
     clearTimeout(this.#timer);
     this.#timer = 0;
     this.#sent = text;
-    this.#connection.paste(text);
+    this.#pane?.paste(text);
   }
 
   #received(text) {
     if (text === this.#sent || this.#timer) return; // an echo, or older than what is being typed
     this.#sent = text;
     $("clip-text").value = text;
-    if (document.hasFocus() && this.#connection.age > GREETING) navigator.clipboard?.writeText(text).catch(() => {});
+    if (document.hasFocus() && (this.#pane?.connection.age ?? 0) > GREETING) navigator.clipboard?.writeText(text).catch(() => {});
   }
 
   async #copy() {

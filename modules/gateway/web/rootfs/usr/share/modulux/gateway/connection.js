@@ -2,9 +2,12 @@
 // Emits "state" {state: connecting|connected|waiting|expired, detail, seconds} and "clipboard" (a text).
 
 import RFB from "../novnc/core/rfb.js";
+import { address } from "./address.js";
 
 const FIRST_DELAY = 1; // seconds; doubled up to:
 const LONGEST_DELAY = 15;
+
+const viewer = new URLSearchParams(location.search).get("viewer"); // one of several viewers, for who asks for it
 
 function bytesAsText(text) {
   return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
@@ -19,11 +22,12 @@ function textFromBytes(text) {
 }
 
 export class Connection extends EventTarget {
-  #target; #options; #rfb = null; #timer = 0; #delay = FIRST_DELAY; #attempt = 0; #since = 0; #fit = true;
+  #target; #screen; #options; #rfb = null; #timer = 0; #delay = FIRST_DELAY; #attempt = 0; #since = 0; #fit = true;
 
-  constructor(target, options) {
+  constructor(target, screen, options) {
     super();
     this.#target = target;
+    this.#screen = screen;
     this.#options = options;
     window.addEventListener("online", () => { if (this.#timer) this.open(); });
   }
@@ -44,9 +48,7 @@ export class Connection extends EventTarget {
     const attempt = ++this.#attempt; // what an older attempt still says is not heard
     this.#rfb?.disconnect();
     this.#emit({ state: "connecting" });
-    const address = new URL("/rfb", location.href);
-    address.protocol = address.protocol.replace("http", "ws");
-    const rfb = this.#rfb = new RFB(this.#target, address.href, { shared: true });
+    const rfb = this.#rfb = new RFB(this.#target, address("/rfb", { screen: this.#screen, viewer }), { shared: true });
     Object.assign(rfb, this.#options, { background: "transparent", scaleViewport: this.#fit });
     const hear = (name, handler) => rfb.addEventListener(name, (event) => { if (attempt === this.#attempt) handler(event); });
     hear("connect", () => {
@@ -56,6 +58,14 @@ export class Connection extends EventTarget {
     });
     hear("disconnect", () => this.#lost());
     hear("clipboard", (event) => this.dispatchEvent(new CustomEvent("clipboard", { detail: this.#received(event.detail.text) })));
+  }
+
+  close() {
+    this.#attempt += 1;
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    this.#rfb?.disconnect();
+    this.#rfb = null;
   }
 
   focus() { this.#rfb?.focus({ preventScroll: true }); }

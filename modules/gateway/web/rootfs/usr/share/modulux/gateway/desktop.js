@@ -1,15 +1,33 @@
 // The page: the screen, and the tools that act on it.
 
-import { Connection } from "./connection.js";
 import { Clipboard } from "./clipboard.js";
+import { Fit } from "./fit.js";
+import { Pane } from "./pane.js";
+import { Screens } from "./screens.js";
+import { Sound } from "./sound.js";
 import { Toolbar } from "./toolbar.js";
 
 const { desktop, quality, compression } = document.documentElement.dataset;
 const $ = (id) => document.getElementById(id);
 
-const connection = new Connection($("screen"), { qualityLevel: Number(quality), compressionLevel: Number(compression) });
+const options = { qualityLevel: Number(quality), compressionLevel: Number(compression) };
 const toolbar = new Toolbar($("toolbar"), $("handle"));
-const clipboard = new Clipboard(connection);
+const clipboard = new Clipboard();
+const screens = new Screens($("tabs"));
+const sound = new Sound();
+const fit = new Fit(() => (panes.length === 1 ? panes[0].element : null), say);
+const panes = [];
+let active; // the pane that has the keyboard and the clipboard
+let actual = false; // pixel for pixel, not scaled to the window
+let quiet = 0;
+
+// A word to the person, for some seconds.
+function say(text) {
+  $("note").textContent = text;
+  $("note").hidden = false;
+  clearTimeout(quiet);
+  quiet = setTimeout(() => { $("note").hidden = true; }, 6000);
+}
 
 function show({ state, detail, seconds }) {
   document.body.dataset.state = state;
@@ -24,7 +42,7 @@ function show({ state, detail, seconds }) {
   if (state === "connected") {
     document.title = desktop;
     toolbar.peek();
-    connection.focus();
+    active.connection.focus();
   } else {
     document.title = `${desktop} (not connected)`;
     toolbar.close();
@@ -32,23 +50,73 @@ function show({ state, detail, seconds }) {
   }
 }
 
-connection.addEventListener("state", (event) => show(event.detail));
-$("now").addEventListener("click", () => connection.open());
+function look(names) {
+  for (const pane of panes.splice(0)) pane.close();
+  for (const name of names) {
+    const pane = new Pane($("screen"), name, options);
+    pane.connection.fit = !actual;
+    pane.addEventListener("state", ({ detail }) => {
+      if (detail.state === "connected") screens.refresh();
+      if (pane === active) show(detail);
+    });
+    pane.addEventListener("touched", () => activate(pane));
+    panes.push(pane);
+  }
+  $("screen").classList.toggle("several", panes.length > 1);
+  activate(panes[0]);
+  screens.mark(names);
+  equip();
+  for (const pane of panes) pane.connection.open();
+}
+
+function activate(pane) {
+  active = pane;
+  for (const each of panes) each.element.classList.toggle("active", each === pane);
+  clipboard.follow(pane);
+}
+
+// What the screens on show can do, by what the gateway said last.
+function equip() {
+  for (const pane of panes) pane.unicode(Boolean(screens.get(pane.name)?.clipboard));
+  $("sound").hidden = !screens.sound || !sound.possible;
+  const possible = panes.length === 1 && Boolean(screens.get(panes[0].name)?.resize);
+  $("fit").hidden = !possible;
+  fit.follow(panes[0].name, possible);
+}
+
+screens.addEventListener("change", equip);
+screens.addEventListener("choose", ({ detail }) => look(detail));
+$("now").addEventListener("click", () => active.connection.open());
 
 // A tool gives the keyboard back to the desktop once it has done its work.
 function tool(id, action) {
   $(id).addEventListener("click", async () => {
     await action($(id));
-    if (id !== "clip") connection.focus();
+    if (id !== "clip") active.connection.focus();
   });
 }
 
-tool("reconnect", () => connection.open());
-tool("cad", () => connection.sendCtrlAltDel());
+tool("reconnect", () => { for (const pane of panes) pane.connection.open(); });
+tool("cad", () => active.connection.sendCtrlAltDel());
+tool("sound", async (button) => {
+  try {
+    await sound.toggle();
+  } catch (error) {
+    say(`No sound: ${error.message}`);
+  }
+  button.setAttribute("aria-pressed", String(sound.on));
+  button.title = sound.on ? "Mute" : "Sound";
+});
+tool("fit", (button) => {
+  fit.on = !fit.on;
+  button.setAttribute("aria-pressed", String(fit.on));
+});
+$("fit").setAttribute("aria-pressed", String(fit.on));
 tool("clip", () => clipboard.toggle());
 tool("scale", (button) => {
-  connection.fit = !connection.fit;
-  button.setAttribute("aria-pressed", String(!connection.fit));
+  actual = !actual;
+  for (const pane of panes) pane.connection.fit = !actual;
+  button.setAttribute("aria-pressed", String(actual));
 });
 tool("fullscreen", async () => {
   try {
@@ -64,13 +132,13 @@ document.addEventListener("fullscreenchange", () => {
   else navigator.keyboard?.unlock?.();
 });
 window.addEventListener("focus", () => {
-  if (!clipboard.opened) connection.focus();
+  if (!clipboard.opened) active.connection.focus();
 });
 // A click beside the picture takes the keyboard from the desktop nowhere else.
 document.addEventListener("mousedown", (event) => {
-  if (event.target !== document.body && event.target !== document.documentElement && event.target !== $("screen")) return;
+  if (event.target !== document.body && event.target !== document.documentElement && !event.target.matches("#screen, .pane")) return;
   event.preventDefault();
-  connection.focus();
+  active.connection.focus();
 });
 
-connection.open();
+look([new URLSearchParams(location.search).get("screen") ?? ""]);

@@ -24,11 +24,13 @@ def start(engine: Engine, todo: Change, started: Callable[[Container], None]) ->
         EngineError: the engine refused; what was made until then stays.
     """
     containers = sorted(todo.start, key=lambda c: FIRST.index(Role(c.role)) if c.role in FIRST else len(FIRST))
-    commands = {v.name: engine.volume_argv(v) for v in todo.volumes} | {n.name: engine.network_argv(n) for n in todo.networks}
+    # A volume and a container may have one name, as the clipboard's have: a space, which no name holds, tells them apart.
+    commands = {f"volume {v.name}": engine.volume_argv(v) for v in todo.volumes}
+    commands |= {f"network {n.name}": engine.network_argv(n) for n in todo.networks}
     by_name = {c.name: c for c in containers}
     graph: dict[str, set[str]] = {name: set() for name in commands}
     for c in containers:
-        parts = {m.source for m in c.mounts} | set(c.networks)
+        parts = {f"volume {m.source}" for m in c.mounts} | {f"network {n}" for n in c.networks}
         graph[c.name] = {name for name in commands if name in parts} | ({*c.needs, *c.after} & set(by_name))
 
     def one(name: str) -> None:

@@ -1,0 +1,156 @@
+"""Chinese typed on the keys that a viewer sends, into files, by programs in containers of their own; and a desktop that speaks it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.engine.conftest import carry
+from tests.support.cli import Cli
+
+from modulux.rfb import Client, open_pipe
+
+pytestmark = pytest.mark.engine
+
+RETURN, CONTROL = 0xFF0D, 0xFFE3
+NAME = "t-chinese"
+DESKTOP = f"""
+name: {NAME}
+display: xvfb
+sessions: [openbox]
+viewer: x11vnc
+input-method: fcitx5
+services: [fonts]
+apps: [terminal, plain-x]
+locale: zh_CN.UTF-8
+timezone: Asia/Shanghai
+"""
+PLAIN_X = """
+role: app
+summary: a terminal that draws and types by X itself
+base: base/graphics
+requires: [x11]
+uses: [home, fonts, input-method]
+command: [xterm, -u8, -class, PlainX, -geometry, 40x5+0+60]
+ready: {windows: [PlainX], timeout: 60s}
+"""
+WINDOWS = {"terminal": (700, 450), "plain-x": (100, 100)}
+"""Where to click to type into it."""
+
+
+@pytest.fixture(scope="module")
+def chinese(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("chinese")
+    module = folder / "modules/app/plain-x"
+    module.mkdir(parents=True)
+    (module / "module.yaml").write_text(PLAIN_X)
+    (module / "Containerfile").write_text(
+        "ARG BASE\nFROM ${BASE}\nUSER 0\nRUN /usr/lib/modulux/install xterm\nUSER 1000:1000\n"
+    )
+    file = folder / "desktop.yaml"
+    file.write_text(DESKTOP)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MODULUX_MODULES", str(folder / "modules"))
+        for name, value in cli.env.items():
+            environment.setenv(name, value)
+        podman = Cli("podman")
+        podman.run("build", "--desktop", str(file), "--yes", timeout=3000)
+        if cli.engine == "docker":
+            carry(podman, cli, [str(file)])
+        cli.run("up", str(file), "--yes", timeout=1200)
+        yield
+        cli.run("down", NAME, "--volumes", "--yes")
+        assert cli.left(NAME) == []
+
+
+@contextlib.contextmanager
+def keys(cli: Cli, window: str) -> Iterator[Client]:
+    """An RFB client that has clicked into the window."""
+    socket = "/run/modulux/rfb/openbox.x11vnc.sock"
+    with Client(open_pipe([str(cli.engine), "exec", "-i", f"modulux.{NAME}.x11vnc", "nc", "-U", socket])) as client:
+        client.frame()
+        for buttons in (0, 1, 0):
+            client.pointer(*WINDOWS[window], buttons)
+            time.sleep(0.3)
+        yield client
+
+
+def types(client: Client, text: str) -> None:
+    for letter in text:
+        keysym = RETURN if letter == "\n" else ord(letter)
+        client.key(keysym, True)
+        client.key(keysym, False)
+        time.sleep(0.1)
+
+
+def switches(client: Client) -> None:
+    """Ctrl+Space: to pinyin and back."""
+    client.key(CONTROL, True)
+    types(client, " ")
+    client.key(CONTROL, False)
+    time.sleep(1)
+
+
+def becomes(cli: Cli, module: str, script: str, wanted: str) -> None:
+    deadline = time.monotonic() + 30
+    while (said := cli.inside(NAME, module, script, status=None)) != wanted:
+        assert time.monotonic() < deadline, f"{script}: {said!r}, not {wanted!r}"
+        time.sleep(0.3)
+
+
+@pytest.mark.usefixtures("chinese")
+@pytest.mark.parametrize("window", WINDOWS)
+def test_pinyin_arrives_in_a_file(cli: Cli, window: str) -> None:
+    with keys(cli, window) as client:
+        types(client, f"cat >~/Documents/{window}; echo done >~/Documents/{window}.end\n")
+        becomes(cli, window, f"ls ~/Documents/{window}", f"/home/user/Documents/{window}\n")
+        switches(client)
+        types(client, "nihao ")
+        switches(client)
+        types(client, "\nabc\n")
+        client.key(CONTROL, True)
+        types(client, "d")
+        client.key(CONTROL, False)
+        becomes(cli, window, f"cat ~/Documents/{window}.end", "done\n")
+    assert cli.inside(NAME, window, f"cat ~/Documents/{window}") == "你好\nabc\n"
+
+
+@pytest.mark.usefixtures("chinese")
+@pytest.mark.parametrize(("method", "typed", "wanted"), [("mozc", "nihongo \n", "日本語"), ("hangul", "gksrmf ", "한글")])
+def test_japanese_and_korean(cli: Cli, method: str, typed: str, wanted: str) -> None:
+    with keys(cli, "terminal") as client:
+        types(client, f"read -r word; echo $word >~/Documents/{method}\n")
+        cli.inside(NAME, "fcitx5", f"fcitx5-remote -s {method}")
+        becomes(cli, "fcitx5", "fcitx5-remote -n", f"{method}\n")
+        time.sleep(1)
+        types(client, typed)
+        cli.inside(NAME, "fcitx5", "fcitx5-remote -s keyboard-us")
+        types(client, "\n")
+        becomes(cli, "terminal", f"cat ~/Documents/{method}", f"{wanted}\n")
+
+
+@pytest.mark.usefixtures("chinese")
+def test_it_speaks_chinese_and_keeps_time(cli: Cli) -> None:
+    assert "无法访问" in cli.inside(NAME, "terminal", "LC_MESSAGES=$LANG ls /none 2>&1", status=2)
+    assert "没有那个文件" in cli.inside(NAME, "terminal", "ls /none 2>&1", status=2)
+    assert cli.inside(NAME, "xvfb", "date +%Z:%A --date=@0") == "CST:星期四\n"
+    languages = cli.inside(NAME, "terminal", "cd /usr/share/locale && ls -d */ | sort").split()
+    assert set(languages) <= {"zh/", "zh_CN/"}
+
+
+@pytest.mark.usefixtures("chinese")
+def test_the_modules_own_tests_pass_in_chinese_too(cli: Cli) -> None:
+    modules = Path(__file__).resolve().parents[2] / "modules"
+    cli.inside(NAME, "fonts", (modules / "service/fonts/tests/fonts").read_text())
+    cli.inside(NAME, "fcitx5", (modules / "input-method/fcitx5/tests/methods").read_text())
+
+
+@pytest.mark.usefixtures("chinese")
+def test_no_program_reads_all_fonts_again(cli: Cli) -> None:
+    assert cli.inside(NAME, "terminal", "fc-match -f '%{family[0]}' sans-serif") == "Noto Sans CJK SC"
+    said = cli.inside(NAME, "terminal", "LC_ALL=C fc-cache -v", status=None)
+    assert "/usr/local/share/fonts/cjk: skipping, existing cache is valid" in said
+    cli.inside(NAME, "terminal", "test -w /usr/local/share/fonts", status=1)

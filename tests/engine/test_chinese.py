@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.conftest import carry
+from tests.conftest import carry
 from tests.support.cli import Cli
 
 from modulux.rfb import Client, open_pipe

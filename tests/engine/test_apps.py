@@ -144,7 +144,7 @@ def test_no_request_stops_the_agent(cli: Cli, menu: str) -> None:
     for request in ("head -c 3000000 /dev/zero", "head -c 100000 /dev/urandom", "printf geany", "printf ''"):
         cli.inside(menu, "xfce", f"{request} | nc -N -U {socket}; true")
     # One that says nothing holds nobody up.
-    waiting = f"(sleep 8 | nc -U {socket} >/dev/null 2>&1 &) ; /usr/lib/modulux/launch geany sh"
+    waiting = f"(sleep 8 | nc -U {socket}) >/dev/null 2>&1 & /usr/lib/modulux/launch geany sh"
     assert "no entry" in cli.run("exec", menu, "xfce", "--", "sh", "-c", waiting, status=1).stderr
     # Words that a shell would read are a file's name here, and are opened in the app's container or not at all.
     cli.inside(
@@ -172,7 +172,26 @@ def test_entries_go_and_come_with_the_container(cli: Cli, menu: str) -> None:
     close_editor(cli, menu)
 
 
+def test_an_app_of_two_screens_has_one_entry_and_starts_on_ones_own(cli: Cli, desktop_file: Callable[..., Path]) -> None:
+    sessions = "[xfce, {module: openbox, arrange: separate}]"
+    apps = "[{module: terminal, autostart: false}, {module: terminal, session: openbox, autostart: false}]"
+    cli.run("up", str(desktop_file("t-screens", sessions=sessions, apps=apps)), "--yes")
+    start = entry(cli, "t-screens", "xfce4-terminal.desktop")
+    assert cli.inside("t-screens", "xfce", f"ls {ENTRIES}").split() == ["mimeinfo.cache", "xfce4-terminal.desktop"]
+    cli.inside("t-screens", "openbox", start)
+    shell = "grep -lx bash /proc/[0-9]*/comm"
+    wait_for(
+        "a shell beside the session that asked", lambda: cli.inside("t-screens", "terminal-openbox", f"{shell}; true") != ""
+    )
+    cli.inside("t-screens", "terminal", shell, status=1)
+    cli.native("stop", "modulux.t-screens.terminal-openbox")
+    assert "xfce4-terminal.desktop" in cli.inside("t-screens", "xfce", f"ls {ENTRIES}")
+    cli.native("stop", "modulux.t-screens.terminal")
+    assert cli.inside("t-screens", "xfce", f"ls {ENTRIES}").split() == ["mimeinfo.cache"]
+
+
 @pytest.mark.slow
+@pytest.mark.one_engine
 @pytest.mark.parametrize("app", ["chromium", "libreoffice", "gimp", "mpv", "thunar", "geany"])
 def test_each_app_passes_its_own_tests(cli: Cli, app: str) -> None:
     folder = Path(__file__).parents[2] / "modules/app" / app

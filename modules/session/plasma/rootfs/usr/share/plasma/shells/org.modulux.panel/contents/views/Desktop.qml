@@ -11,7 +11,7 @@ Item {
     readonly property QtObject view: Window.window
 
     function hide() {
-        if (view) {
+        if (view && view.visible) {
             view.visible = false;
         }
     }
@@ -21,7 +21,8 @@ Item {
     Connections {
         target: root.view
         function onVisibleChanged() {
-            root.hide();
+            // Not at once: the window is just being shown, and would be mapped after all.
+            Qt.callLater(root.hide);
         }
     }
 }

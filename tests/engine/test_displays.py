@@ -102,7 +102,12 @@ def typed(client: Client, text: str) -> None:
     for letter in text:
         keysym = 0xFF0D if letter == "\n" else ord(letter)
         shifted = letter in ">~"
-        for key, down in [*([(0xFFE1, True)] if shifted else []), (keysym, True), (keysym, False), *([(0xFFE1, False)] if shifted else [])]:
+        for key, down in [
+            *([(0xFFE1, True)] if shifted else []),
+            (keysym, True),
+            (keysym, False),
+            *([(0xFFE1, False)] if shifted else []),
+        ]:
             client.key(key, down)
         time.sleep(0.02)
     client.frame()
@@ -117,7 +122,9 @@ def test_a_program_that_nobody_trusts_has_a_screen_of_its_own(cli: Cli, desktop_
     nested = next(short for short, module in containers.items() if module == "display/xephyr")
     app = next(short for short, module in containers.items() if module == "app/terminal")
     passes(cli, name, "display/xephyr", nested)
-    outer = cli.inside(name, "openbox", 'for i in $(xprop -root _NET_CLIENT_LIST | grep -o "0x[0-9a-f]*"); do xprop -id $i WM_CLASS; done')
+    outer = cli.inside(
+        name, "openbox", 'for i in $(xprop -root _NET_CLIENT_LIST | grep -o "0x[0-9a-f]*"); do xprop -id $i WM_CLASS; done'
+    )
     assert '"Xephyr"' in outer
     assert "Xfce4-terminal" not in outer
     assert "MODULUX_SECRET" not in cli.inside(name, app, "xprop -root")

@@ -84,7 +84,9 @@ def test_its_log_is_quiet_and_so_is_it(cli: Cli, gnome: str) -> None:
 
 def test_a_larger_screen_is_filled(cli: Cli, gnome: str, tmp_path: Path) -> None:
     cli.run("resize", gnome, "1500x900")
-    wait_for("the wallpaper fills the new screen", lambda: colours(shot(cli, gnome, tmp_path / "l.png"), (1290, 820, 1500, 900)) > 24)
+    wait_for(
+        "the wallpaper fills the new screen", lambda: colours(shot(cli, gnome, tmp_path / "l.png"), (1290, 820, 1500, 900)) > 24
+    )
     cli.run("resize", gnome, "1280x800")
     wait_for("and the old one", lambda: colours(shot(cli, gnome, tmp_path / "s.png"), (0, 700, 1280, 800)) > 24)
 

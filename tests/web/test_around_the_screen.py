@@ -9,22 +9,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.support.cli import Cli
+from tests.support.probe import TONE, probe
 
 pytestmark = [pytest.mark.engine, pytest.mark.web, pytest.mark.one_engine]
 
 NAME = "t-around"
-PROBE = """role: app
-summary: programs of a test, in a container of their own
-base: base/debian-13
-requires: [x11]
-uses: [pulse]
-command: [sleep, infinity]
-"""
-RECIPE = "ARG BASE\nFROM ${BASE}\nUSER 0\nRUN /usr/lib/modulux/install xclip pulseaudio-utils\nUSER 1000:1000\n"
-TONE = (
-    "perl -e 'binmode STDOUT; print pack(q(s<*), map { my $s = 9000 * sin(6.283185307 * 440 * $_ / 48000); ($s, $s) }"
-    " 0 .. 48000 * 20)' | pacat --playback --raw --rate=48000 --channels=2 --format=s16le --latency-msec=40"
-)
 LISTEN = """() => {
     // whatever a page sends to the loudspeakers is heard here too
     const connect = AudioNode.prototype.connect;
@@ -57,16 +46,12 @@ def wait_until(holds: Callable[[], object], what: str, seconds: float = 30) -> N
 def desktop(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Two sessions, each on a screen of its own, with sound, clipboards, and a container with the test's programs."""
     folder = tmp_path_factory.mktemp("around")
-    probe = folder / "modules/app/probe"
-    probe.mkdir(parents=True)
-    (probe / "module.yaml").write_text(PROBE)
-    (probe / "Containerfile").write_text(RECIPE)
     path = folder / "desktop.yaml"
     path.write_text(
         f"name: {NAME}\ndisplay: xvfb\nsessions: [openbox, {{module: icewm, arrange: separate}}]\n"
         "audio: pipewire\nservices: [clipboard]\napps: [terminal, probe]\n"
     )
-    cli.run("up", str(path), "--modules", str(folder / "modules"), "--yes", timeout=1500)
+    cli.run("up", str(path), "--modules", str(probe(folder)), "--yes", timeout=1500)
     yield NAME
     cli.run("down", NAME, "--volumes", "--yes")
     assert cli.left(NAME) == []

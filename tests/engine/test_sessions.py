@@ -18,7 +18,9 @@ from modulux.resolve.catalog import Catalog
 
 pytestmark = pytest.mark.engine
 
-WINDOWS = "for w in $(xprop -root _NET_CLIENT_LIST | grep -o '0x[0-9a-f]*'); do xprop -id $w WM_CLASS _NET_WM_STRUT_PARTIAL; done"
+WINDOWS = (
+    "for w in $(xprop -root _NET_CLIENT_LIST | grep -o '0x[0-9a-f]*'); do xprop -id $w WM_CLASS _NET_WM_STRUT_PARTIAL; done"
+)
 
 
 def struts(listed: str) -> list[tuple[int, int]]:
@@ -63,16 +65,19 @@ def test_xfce_as_a_guest_of_openbox(cli: Cli, desktop_file: Callable[..., Path],
 
 
 def test_openbox_as_a_guest_of_xfce_and_menus_that_grow(cli: Cli, desktop_file: Callable[..., Path]) -> None:
-    file = desktop_file("t-menu", sessions="[xfce, {module: openbox, arrange: shared}]", gateway="null")
+    sessions = "[xfce, {module: openbox, arrange: shared}]"
+    file = desktop_file("t-menu", sessions=sessions, apps="[terminal]", gateway="null")
     cli.run("up", str(file), "--yes", timeout=1200)
     assert struts(cli.inside("t-menu", "xfce", WINDOWS)) == [(0, 32), (32, 0)]
     running = cli.inside("t-menu", "openbox", "readlink /proc/[0-9]*/exe").split()
     assert "/usr/bin/tint2" in running
     assert "/usr/bin/openbox" not in running
     entries = "XDG_DATA_DIRS=/run/modulux/applications:/usr/share OPENBOX_GUEST=1 /usr/lib/modulux/openbox-entries"
-    assert "Xfce Terminal" not in cli.inside("t-menu", "openbox", entries)
-    cli.run("run", "t-menu", "terminal", "--yes")
-    soon(lambda: "launch terminal" in cli.inside("t-menu", "openbox", entries), "the new application is in the menu")
+    before = cli.inside("t-menu", "openbox", entries)
+    assert "launch terminal" in before
+    assert "launch gnome-paint" not in before
+    cli.run("run", "t-menu", "gnome-paint", "--yes")
+    soon(lambda: "launch gnome-paint" in cli.inside("t-menu", "openbox", entries), "the new application is in the menu")
 
 
 @pytest.mark.one_engine

@@ -151,6 +151,8 @@ def test_the_modules_own_tests_pass_in_chinese_too(cli: Cli) -> None:
     modules = Path(__file__).resolve().parents[2] / "modules"
     cli.inside(NAME, "fonts", (modules / "service/fonts/tests/fonts").read_text())
     cli.inside(NAME, "fcitx5", (modules / "input-method/fcitx5/tests/methods").read_text())
+    for module in ("fonts", "fcitx5"):
+        assert cli.inside(NAME, module, "/usr/lib/modulux/floor") == ""
 
 
 @pytest.mark.usefixtures("chinese")

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from modulux.bench import FIGURES, Figure, Goal, Options, Results, Row, Series, measure, svg
-from modulux.bench.engine import pss
+from modulux.engine.memory import pss
 from modulux.bench.fat import PARTS, packages
 from modulux.bench.figures import table
 from modulux.engine.podman import Podman

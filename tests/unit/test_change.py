@@ -69,7 +69,8 @@ def test_an_app_that_was_added_stays(world: Path) -> None:
     added = replace(with_app.modules[name].state, labels={**with_app.modules[name].state.labels, ADDED: "run"})
     with_app.modules[name] = Module(added)
     todo = change(plan_of(world), with_app)
-    assert not (todo.remove or todo.start)
+    assert not todo.remove
+    assert not todo.start
     assert name in {n for wave in change(plan_of(world, screen="800x600"), with_app).remove for n in wave}
 
 

@@ -27,4 +27,6 @@ def test_shipped_desktops(path: Path) -> None:
     assert desktop.name == path.stem
     assert desktop.summary
     plan = resolve(desktop, Catalog([shipped("modules")]), HostFacts())
-    assert {"display", "viewer", "session", "gateway"} <= {c.role for c in plan.containers}
+    assert {"session", "gateway"} <= {c.role for c in plan.containers}
+    assert any("x11" in c.sockets for c in plan.containers)
+    assert any("rfb" in c.sockets for c in plan.containers)

@@ -67,18 +67,12 @@ def desktop_of(pair: Pair, catalog: Catalog) -> Desktop:
         ResolveError: there is no such module.
     """
     session = catalog.module(f"session/{pair.session}").contract
-    wanted = {name for choice in session.requires for name in choice.split(" | ")}
-    services = [
-        id.partition("/")[2]
-        for id in catalog.ids
-        if id.startswith("service/") and wanted & set(catalog.module(id).contract.provides)
-    ]
     return Desktop(
         name=NAME,
         display=Use(module=pair.display) if pair.display else None,
         sessions=[Use(module=pair.session)],
         viewer=[Use(module=pair.viewer)] if pair.viewer else [],
         gateway=None,
-        services=[Use(module=name) for name in services],
+        services=[Use(module=name) for name in catalog.services(session)],
         apps=[Use(module=TERMINAL)],
     )

@@ -13,7 +13,7 @@ from modulux import run
 from modulux.desktop.down import down
 from modulux.desktop.up import up
 from modulux.engine.commandline import CommandLineEngine
-from modulux.errors import FileError, ModuluxError
+from modulux.errors import FileError, ModuluxError, ResolveError
 from modulux.images.build import Sources, build
 from modulux.model.desktop import Desktop
 from modulux.model.module import Role
@@ -44,7 +44,7 @@ def judge(found: Found, catalog: Catalog, engine: CommandLineEngine, sources: So
     if found.contract.role is Role.BASE:
         yield _try("image builds", lambda: _built(catalog.images([found.id]), catalog, engine, sources, report))
         return
-    plan = resolve(try_out(found), catalog, HostFacts())
+    plan = resolve(try_out(found, catalog), catalog, HostFacts())
     container = next(c for c in plan.containers if c.module == found.id)
     built = _try("image builds", lambda: _built(plan.images, catalog, engine, sources, report))
     yield built
@@ -80,12 +80,34 @@ def contract_verdicts(found: Found, catalog: Catalog) -> list[Verdict]:
     return verdicts
 
 
-def try_out(found: Found) -> Desktop:
-    """A small desktop with the module in its place."""
-    fields: dict[str, object] = {"name": NAME, "display": "xvfb", "sessions": "openbox", "viewer": "x11vnc"}
+SURROUNDINGS: tuple[dict[str, object], ...] = (
+    {"display": "xvfb", "sessions": ["openbox"]},
+    {"display": "wayland", "sessions": ["labwc"]},
+    {"sessions": ["labwc"]},  # for a session that is its own display
+    {"display": "xvfb", "sessions": ["openbox", {"module": "icewm", "arrange": "nested"}]},  # for a nested display
+)
+"""Small desktops; a module is tried out in the first that it fits."""
+
+
+def try_out(found: Found, catalog: Catalog) -> Desktop:
+    """A small desktop with the module in its place, and with the services that it requires.
+
+    Raises:
+        ResolveError: it fits none.
+    """
     keys = {Role.SESSION: "sessions", Role.APP: "apps", Role.SERVICE: "services"}
-    fields[keys.get(found.contract.role, str(found.contract.role))] = found.name
-    return Desktop.model_validate(fields)
+    services = catalog.services(found.contract)
+    refused: ResolveError | None = None
+    for around in SURROUNDINGS:
+        placed = {keys.get(found.contract.role, str(found.contract.role)): found.name}
+        for fields in ({**around, "services": services, **placed}, {**around, "services": services}):
+            try:
+                desktop = Desktop.model_validate({"name": NAME, **fields})
+                if any(c.module == found.id for c in resolve(desktop, catalog, HostFacts()).containers):
+                    return desktop
+            except ResolveError as error:
+                refused = refused or error
+    raise refused or ResolveError(f"`{found.id}` fits no desktop that it could be tried out in", file=found.file)
 
 
 def own_tests(engine: CommandLineEngine, found: Found, container: str) -> Iterator[Verdict]:

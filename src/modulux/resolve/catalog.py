@@ -104,6 +104,12 @@ class Catalog:
         """Ids of the modules that provide `interface`."""
         return [id for id in self.ids if interface in self.module(id).contract.provides]
 
+    def services(self, contract: Module) -> list[str]:
+        """Names of the services that provide what the contract requires."""
+        wanted = {name for choice in contract.requires for name in choice.split(" | ")}
+        ids = [id for id in self.ids if id.startswith("service/") and wanted & set(self.module(id).contract.provides)]
+        return [id.partition("/")[2] for id in ids]
+
     def chain(self, id: str) -> list[Found]:
         """The module and what its image is built on, the first base first.
 

@@ -162,6 +162,11 @@ class _Resolver:
         if module.wanted.alone:
             mounts[HOME] = p.Mount(self._volume(f"{module.short}.home", kept=False), HOME, read_only=False)
             return tuple(mounts.values())
+        for name in module.found.contract.uses:  # who will provide a shared one may come while the desktop runs
+            interface = self.catalog.interfaces.get(name)
+            if interface is not None and interface.shared and interface.volume and interface.volume not in mounts:
+                read_only = interface.clients == "read-only"
+                mounts[interface.volume] = p.Mount(self._volume(name, interface.kept), interface.volume, read_only)
         return (*mounts.values(), *(shares if HOME in mounts else []))
 
     def _ipc(self, module: Placed) -> str:

@@ -17,7 +17,7 @@ from modulux.desktop.ready import picture
 from modulux.desktop.state import existing
 from modulux.engine.choose import choose
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 
 ENTRIES = "/run/modulux/applications/applications"
 RETURN, ESCAPE = 0xFF0D, 0xFF1B
@@ -191,7 +191,6 @@ def test_an_app_of_two_screens_has_one_entry_and_starts_on_ones_own(cli: Cli, de
 
 
 @pytest.mark.slow
-@pytest.mark.one_engine
 @pytest.mark.parametrize("app", ["chromium", "libreoffice", "gimp", "mpv", "thunar", "geany"])
 def test_each_app_passes_its_own_tests(cli: Cli, app: str) -> None:
     folder = Path(__file__).parents[2] / "modules/app" / app

@@ -13,7 +13,7 @@ from tests.support.cli import Cli
 
 from modulux.rfb import Client, open_pipe
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 
 RETURN, CONTROL = 0xFF0D, 0xFFE3
 NAME = "t-chinese"

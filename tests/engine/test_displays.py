@@ -17,7 +17,7 @@ from modulux.paths import shipped
 from modulux.resolve.catalog import Catalog
 from modulux.rfb import Client, open_pipe
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 
 Write = Callable[..., Path]
 

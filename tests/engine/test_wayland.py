@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.support.cli import Cli
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 
 DESKTOPS = {
     "t-wayland": "display: wayland\nsessions: [labwc]\napps: [terminal, foot]\n",

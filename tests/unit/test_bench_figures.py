@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from modulux.bench import FIGURES, Figure, Goal, Options, Results, Row, Series, measure, svg
-from modulux.engine.memory import pss
 from modulux.bench.fat import PARTS, packages
 from modulux.bench.figures import table
+from modulux.engine.memory import pss
 from modulux.engine.podman import Podman
 from modulux.errors import BuildError, UsageError
 from modulux.paths import shipped

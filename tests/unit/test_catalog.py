@@ -12,7 +12,6 @@ from modulux.errors import FileError, ResolveError
 from modulux.paths import shipped
 from modulux.resolve.catalog import Catalog
 
-
 LOWER = {"x11vnc", "mpv", "foot", "wlroots", "labwc", "fcitx5", "wayvnc"}
 """Names of programs that are written with a small first letter."""
 

@@ -49,7 +49,11 @@ class Podman(CommandLineEngine):
         return self.argv("network", "create", "--opt", "isolate=true", *super().network_argv(network)[len(self.argv()) + 2 :])
 
     def containers(self, prefix: str) -> list[State]:
-        out = self.do(self.argv("ps", "--all", "--filter", f"name=^{re.escape(prefix)}", "--format", "json"))
+        words = self.argv("ps", "--all", "--filter", f"name=^{re.escape(prefix)}", "--format", "json")
+        try:
+            out = self.do(words)
+        except EngineError:  # it gives up when somebody else's goes between the list and the look at it
+            out = self.do(words)
         return [_state(item) for item in json.loads(out or "[]") if item["Names"][0].startswith(prefix)]
 
     def _named(self, kind: str, prefix: str) -> list[Named]:

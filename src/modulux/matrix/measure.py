@@ -17,7 +17,7 @@ from modulux.engine.memory import processes, pss
 from modulux.errors import EngineError, ModuluxError
 from modulux.images.build import Sources, build
 from modulux.matrix.judge import Judge, Step
-from modulux.matrix.pairs import NAME, TERMINAL, Pair, desktop_of
+from modulux.matrix.pairs import NAME, TERMINAL, Pair, desktop_of, seen_by
 from modulux.report import Report
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import HostFacts, container_name, resolve
@@ -63,7 +63,8 @@ def _one(outcome: Outcome, catalog: Catalog, engine: CommandLineEngine, sources:
     up(engine, plan, report, lambda: None)
     outcome.seconds = time.monotonic() - begun
     outcome.steps.append(Step("starts, panel drawn", True))
-    viewer = next(c for c in plan.containers if "rfb" in c.sockets)
+    viewer = seen_by(plan, pair)
+    assert viewer is not None  # else it would be no pair
     session = catalog.module(f"session/{pair.session}").contract
     with picture(engine, viewer.name, viewer.sockets["rfb"]) as client:
         judge = Judge(client, engine, container_name(NAME, TERMINAL))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from modulux.errors import ResolveError
 from modulux.model.desktop import Desktop, Use
 from modulux.model.module import Role
+from modulux.model.plan import Container, Plan
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import HostFacts, resolve
 
@@ -57,7 +58,13 @@ def _shows(pair: Pair, catalog: Catalog) -> bool:
         plan = resolve(desktop_of(pair, catalog), catalog, HostFacts())
     except ResolveError:
         return False
-    return any("rfb" in c.sockets for c in plan.containers)
+    return seen_by(plan, pair) is not None
+
+
+def seen_by(plan: Plan, pair: Pair) -> Container | None:
+    """The container through which the pair is seen over RFB."""
+    shown = pair.viewer or pair.display or pair.session
+    return next((c for c in plan.containers if "rfb" in c.sockets and c.short == shown), None)
 
 
 def desktop_of(pair: Pair, catalog: Catalog) -> Desktop:

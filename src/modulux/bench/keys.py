@@ -17,34 +17,41 @@ from modulux.bench.websocket import open_gateway
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import RfbError
 
-NAME = "bench-keys"
+NAME, XVNC_NAME = "bench-keys", "bench-keys-xvnc"
 PLACE = (640, 440)  # the middle of keypixel's window
 KEY = 0x61
 BLOCK = 20  # keys in a row before it is another one's turn
 SOCKET = "/run/modulux/rfb/xfce.{}.sock"
 DEFAULTS, OURS, GATEWAY = "x11vnc as it comes", "ours", "ours, through the gateway"
+XVNC, XVNC_GATEWAY = "xvnc", "xvnc, through the gateway"
 Say = Callable[[str], None]
 
 
 def measure(engine: CommandLineEngine, cli: CommandLine, folder: Path, keys: int, say: Say) -> Figure:
     """Send `keys` keys each way, in blocks that take turns."""
-    file = desktop(folder, NAME, viewer=["x11vnc", "x11vnc-defaults"], apps=["keypixel"])
+    files = [
+        desktop(folder, NAME, viewer=["x11vnc", "x11vnc-defaults"], apps=["keypixel"]),
+        desktop(folder, XVNC_NAME, display="xvnc", viewer=[], apps=["keypixel"]),
+    ]
     direct = True
 
-    def viewer(module: str) -> rfb.Client:
+    def viewer(name: str, module: str) -> rfb.Client:
         nonlocal direct
-        client, unrelayed = eng.direct(engine, f"modulux.{NAME}.{module}", f"modulux.{NAME}.rfb", SOCKET.format(module))
+        client, unrelayed = eng.direct(engine, f"modulux.{name}.{module}", f"modulux.{name}.rfb", SOCKET.format(module))
         direct = direct and unrelayed
         return client
 
     ways: dict[str, Callable[[], rfb.Client]] = {
-        DEFAULTS: lambda: viewer("x11vnc-defaults"),
-        OURS: lambda: viewer("x11vnc"),
+        DEFAULTS: lambda: viewer(NAME, "x11vnc-defaults"),
+        OURS: lambda: viewer(NAME, "x11vnc"),
         GATEWAY: lambda: rfb.Client(open_gateway(cli.link(NAME))),
+        XVNC: lambda: viewer(XVNC_NAME, "xvnc"),
+        XVNC_GATEWAY: lambda: rfb.Client(open_gateway(cli.link(XVNC_NAME))),
     }
     times: dict[str, list[float]] = {way: [] for way in ways}
-    with cli.gone_after(NAME):
-        cli.up(file)
+    with cli.gone_after(NAME), cli.gone_after(XVNC_NAME):
+        for file in files:
+            cli.up(file)
         blocks = max(1, keys // BLOCK)
         for number in range(blocks):
             say(f"key: block {number + 1} of {blocks}")
@@ -103,6 +110,11 @@ def _figure(times: dict[str, list[float]], direct: bool) -> Figure:
             Row(way, values, ours=way != DEFAULTS, extra={"p50": values.median, "p99": values.percentile(0.99)})
             for way, values in series.items()
         ),
-        (Goal("p50", series[OURS].median, 8, " ms"), Goal("the gateway adds", more, 0.3, " ms")),
+        (
+            Goal("p50", series[OURS].median, 8, " ms"),
+            Goal("the gateway adds", more, 0.3, " ms"),
+            Goal("xvnc, p50", series[XVNC].median, 4, " ms"),
+            Goal("xvnc through the gateway, p50", series[XVNC_GATEWAY].median, 4.5, " ms"),
+        ),
         relayed,
     )

@@ -79,7 +79,7 @@ def test_plasma_is_quiet_when_idle(cli: Cli, mosaic: str) -> None:
         before = ticks(cli, mosaic, "plasma")
         time.sleep(10)
         used = (ticks(cli, mosaic, "plasma") - before) / 10
-        if used < 1:  # per cent of a core
+        if used < 3:  # per cent of a core; about 1 on a quiet machine, 30 and more when something asks again and again
             return
         assert time.monotonic() < deadline, f"{used:.1f} % of a core"
 

@@ -52,6 +52,20 @@ def test_the_gateway_does_not_know_the_viewers(world: Path) -> None:
     assert one == two
 
 
+def test_the_gateway_is_the_same_whoever_shows_the_screen(world: Path) -> None:
+    (world / "interfaces/page.yaml").write_text(
+        "summary: p\nvolume: /run/modulux/page\nshared: true\nsocket: '/run/modulux/page/{module}.sock'\nmany: true\n"
+    )
+    gateway = world / "gateway/web/module.yaml"
+    gateway.write_text(gateway.read_text().replace("[rfb]", "[rfb | page]\nuses: [rfb, page]"))
+    (world / "viewer/own").mkdir()
+    (world / "viewer/own/module.yaml").write_text(
+        "role: viewer\nsummary: o\nbase: base/debian\nprovides: [page]\nrequires: [x11]\ncommand: [o]\n"
+    )
+    hashes = {by_short(plan_of(world, viewer=viewers))["web"].hash for viewers in (["x11vnc"], ["own"], ["own", "x11vnc"])}
+    assert len(hashes) == 1
+
+
 def test_nested_in_a_window_of_the_first(world: Path) -> None:
     (world / "interfaces/x11.yaml").write_text(
         (world / "interfaces/x11.yaml").read_text() + "outer: {volume: /run/outer, env: {OUTER_DISPLAY: /run/outer/X0}}\n"

@@ -23,6 +23,9 @@ KEYSYMS = {"Return": 0xFF0D, "Escape": 0xFF1B, "Super_L": 0xFFEB, "Alt_L": 0xFFE
 MARK = (255, 0, 170)
 """The second terminal's background: a colour that nothing else has."""
 
+MENU = 0.003
+"""The share of a screen that a small menu covers; a clock that goes on is a tenth of it."""
+
 PATIENCE = 20.0
 """Seconds until a person would give up on one step."""
 
@@ -87,10 +90,10 @@ class Judge:
             self.click(x, y, probe.button)
         else:
             self.press(*probe.keys)
-        share = self._wait(lambda: changed(before, self.picture()), lambda share: share > 0.01)
+        share = self._wait(lambda: changed(before, self.picture()), lambda share: share > MENU)
         self.press("Escape")
         self.settled(0.5)
-        return Step("menu opens", share > 0.01, f"{share:.1%} of the picture changed")
+        return Step("menu opens", share > MENU, f"{share:.1%} of the picture changed")
 
     def types(self) -> Step:
         """The terminal takes the keyboard, and what is typed arrives in a file."""

@@ -167,7 +167,8 @@ class _Resolver:
             if interface is not None and interface.shared and interface.volume and interface.volume not in mounts:
                 read_only = interface.clients == "read-only"
                 mounts[interface.volume] = p.Mount(self._volume(name, interface.kept), interface.volume, read_only)
-        return (*mounts.values(), *(shares if HOME in mounts else []))
+        everything = [*mounts.values(), *(shares if HOME in mounts else [])]
+        return tuple(sorted(everything, key=lambda mount: mount.target))  # whoever provides what: it is the same container
 
     def _ipc(self, module: Placed) -> str:
         """`private`, `shareable`, or the container whose IPC namespace is joined: of nested displays the outermost."""

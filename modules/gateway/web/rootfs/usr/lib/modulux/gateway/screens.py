@@ -53,6 +53,10 @@ class Screens:
                 found.append(Viewer(screen, viewer, self.settings.viewers / name, only))
         return sorted(found, key=lambda v: (v.screen != self.settings.first, v.screen, v.view_only, v.name))
 
+    def answering(self) -> bool:
+        """Whether any viewer speaks RFB now."""
+        return any(_answers(one.socket) for one in self.viewers())
+
     async def connect(self, screen: str = "", viewer: str = "") -> Connection:
         """Connect to a viewer; the caller closes the writer. Names are looked up, never made into paths.
 
@@ -77,6 +81,19 @@ class Screens:
             raise ViewerError("this screen has no clipboard of its own")
         return await asyncio.open_unix_connection(path, limit=CHUNK)
 
+    def pages(self) -> list[str]:
+        """Viewers with a web page of their own, as `SCREEN.VIEWER`, the first screen's first."""
+        try:
+            names = os.listdir(self.settings.own_pages)  # noqa: PTH208
+        except OSError:
+            return []
+        found = [name.removesuffix(_END) for name in names if name.endswith(_END)]
+        return sorted(found, key=lambda name: (name.partition(".")[0] != self.settings.first, name))
+
+    def page(self, name: str) -> Path | None:
+        """The socket of such a viewer; names are looked up, never made into paths."""
+        return self.settings.own_pages / f"{name}{_END}" if name in self.pages() else None
+
     def listing(self) -> dict[str, object]:
         """The screens, the first one first, with what can be done with each; for the page."""
         there = self.viewers()
@@ -95,6 +112,7 @@ class Screens:
                 }
                 for name, viewers in screens.items()
             ],
+            "pages": self.pages(),
             "sound": self.settings.sound.exists(),
         }
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from gateway.bridge import bridge
 from gateway.log import say
@@ -19,6 +22,7 @@ from gateway.relay import CHUNK, Slots
 from gateway.resize import resize
 from gateway.settings import Settings
 from gateway.sound import sound
+from gateway.upstream import PREFIX, fetch, tunnel
 from gateway.vnc import VncServer
 from gateway.web import WEBSOCKETS, Web
 
@@ -61,7 +65,7 @@ class Gateway:
         self.settings = settings
         self.web = Web(settings)
         self.vnc = VncServer(settings)
-        self.slots = {path: Slots(settings.connections) for path in WEBSOCKETS}
+        self.slots = {path: Slots(settings.connections) for path in (*WEBSOCKETS, PREFIX)}
 
     async def run(self) -> None:
         """Serve until cancelled. Raises OSError when a port cannot be had."""
@@ -79,6 +83,7 @@ class Gateway:
                 server_header=None,
                 open_timeout=settings.timeout,
                 close_timeout=settings.timeout,
+                select_subprotocol=_subprotocol,
                 max_size=settings.message_size,
                 write_limit=2 * CHUNK,
                 logger=quiet,
@@ -89,7 +94,7 @@ class Gateway:
             say("listening", **ports)
             await asyncio.gather(web.serve_forever(), vnc.serve_forever())
 
-    def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
         try:
             answer = self.web.answer(request.path, request.headers)
         except ValueError:  # a target that is no URL
@@ -97,10 +102,35 @@ class Gateway:
         except OSError as error:
             say("web failed", reason=error)
             answer = Answer(500)
-        if answer is None and self.slots[urlsplit(request.path).path].full:
+        parts = urlsplit(request.path)
+        if answer is not None and answer.status == 404 and parts.path.startswith(PREFIX):
+            answer = await self._own_page(parts)
+        if answer is None and self._slots(parts.path).full:
             say("web refused", reason="too many connections", peer=connection.remote_address)
             answer = Answer(503)
         return None if answer is None else _response(answer)
+
+    def _slots(self, path: str) -> Slots:
+        return self.slots.get(path, self.slots[PREFIX])
+
+    async def _own_page(self, parts: SplitResult) -> Answer:
+        """A file of a viewer's own page; the name alone leads to its first one."""
+        name, slash, rest = parts.path.removeprefix(PREFIX).partition("/")
+        socket = self.web.screens.page(name)
+        if socket is None:
+            return Answer(404, b"There is nothing here.\n")
+        if not slash:
+            return Answer(303, Location=f"{PREFIX}{name}/")
+        query = f"?{parts.query}" if parts.query else ""
+        return await fetch(socket, f"/{rest}{query}", self.settings.timeout)
+
+    async def _own_tunnel(self, connection: ServerConnection, path: str) -> None:
+        name, _, rest = path.removeprefix(PREFIX).partition("/")
+        socket = self.web.screens.page(name)
+        if socket is None:
+            await connection.close(CloseCode.TRY_AGAIN_LATER, "nothing answers there")
+        else:
+            await tunnel(connection, socket, f"/{rest}")
 
     async def _serve(self, connection: ServerConnection) -> None:
         """One WebSocket, from its opening to its end."""
@@ -108,8 +138,10 @@ class Gateway:
         query = parse_qs(parts.query)
         screen, viewer = (query.get(name, [""])[0] for name in ("screen", "viewer"))
         screens = self.web.screens
-        with self.slots[parts.path]:
+        with self._slots(parts.path):
             match parts.path:
+                case path if path.startswith(PREFIX):
+                    await self._own_tunnel(connection, path)
                 case "/sound":
                     await sound(connection, self.settings.sound)
                 case "/clipboard":
@@ -118,6 +150,11 @@ class Gateway:
                     await resize(connection, screens.beside(self.settings.resize, screen), self.settings.timeout)
                 case _:
                     await bridge(connection, screens.connect(screen, viewer), "web")
+
+
+def _subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """What a browser offers first: only the pages of viewers offer one, and theirs decide."""
+    return offered[0] if offered else None
 
 
 def _target(connection: ServerConnection) -> SplitResult:

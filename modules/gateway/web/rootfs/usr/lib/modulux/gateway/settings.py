@@ -19,6 +19,7 @@ class Settings:
     vnc_port: int = 5900
     viewers: Path = Path("/run/modulux/rfb")
     resize: Path = Path("/run/modulux/resize")
+    own_pages: Path = Path("/run/modulux/page")
     clipboard: Path = Path("/run/modulux/clipboard")
     sound: Path = Path("/run/modulux/sound/opus.sock")
     first: str = os.environ.get("MODULUX_SESSION") or ""  # the screen that is shown to who names none

@@ -15,6 +15,7 @@ from gateway.pages import Answer, Pages
 from gateway.screens import Screens
 from gateway.settings import Settings
 from gateway.store import Store
+from gateway.upstream import PREFIX
 
 WEBSOCKETS = ("/rfb", "/sound", "/clipboard", "/resize")
 
@@ -43,13 +44,14 @@ class Web:
             return self._open(parts.query, headers)
         if not self._session(headers):
             return self.pages.forbidden
-        if parts.path in WEBSOCKETS:
+        if parts.path in WEBSOCKETS or (parts.path.startswith(PREFIX) and _only(headers, "Upgrade").lower() == "websocket"):
             return self._websocket(host, headers)
         return self._page(parts.path)
 
     def _page(self, path: str) -> Answer:
         if path == "/":
-            return self.pages.index
+            own = self.screens.pages()
+            return Answer(303, Location=f"{PREFIX}{own[0]}/") if own and not self.screens.answering() else self.pages.index
         if path == "/session":
             return Answer(200, b"ok\n")
         if path == "/screens":

@@ -4,7 +4,7 @@
 const OLD = 3000; // ms for which an answer is not asked for again when the page gets the focus
 
 export class Screens extends EventTarget {
-  #bar; #asked = 0; #text = ""; #shown = []; list = []; sound = false;
+  #bar; #asked = 0; #text = ""; #shown = []; list = []; pages = []; sound = false;
 
   constructor(bar) {
     super();
@@ -22,8 +22,9 @@ export class Screens extends EventTarget {
       const text = await answer.text();
       if (text === this.#text) return;
       this.#text = text;
-      const { screens, sound } = JSON.parse(text);
+      const { screens, pages, sound } = JSON.parse(text);
       this.list = screens;
+      this.pages = pages;
       this.sound = sound;
     } catch {
       return; // the connection notices by itself
@@ -40,8 +41,7 @@ export class Screens extends EventTarget {
 
   #draw() {
     const several = this.list.length > 1;
-    this.#bar.hidden = !several;
-    if (!several) return this.#bar.replaceChildren();
+    this.#bar.hidden = !several && !this.pages.length;
     const all = this.list.map((screen) => screen.name);
     const tab = (label, names) => {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
@@ -51,6 +51,11 @@ export class Screens extends EventTarget {
       button.addEventListener("click", () => this.dispatchEvent(new CustomEvent("choose", { detail: names })));
       return button;
     };
-    this.#bar.replaceChildren(...all.map((name) => tab(name, [name])), tab("Side by side", all));
+    // A viewer with a page of its own is another way to see a screen, in a window of its own.
+    const link = (name) => Object.assign(document.createElement("a"), {
+      href: `/page/${encodeURIComponent(name)}/`, target: "_blank", rel: "noopener", textContent: `${name.replace(".", ": ")} ↗`,
+    });
+    const tabs = several ? [...all.map((name) => tab(name, [name])), tab("Side by side", all)] : [];
+    this.#bar.replaceChildren(...tabs, ...this.pages.map(link));
   }
 }

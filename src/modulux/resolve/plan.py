@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,7 +214,7 @@ class _Resolver:
             devices=tuple(contract.devices),
             seccomp=str(Path(found.folder, contract.seccomp).resolve()) if contract.seccomp else None,
             host_files=any(share.host for share in self.desktop.shares.values()),
-            ready=self._ready(module),
+            ready=self._ready(module, values),
             needs=(joined,) if joined else (),
             after=tuple(
                 sorted({container_name(self.desktop.name, m.provider.short) for m in self._meetings(module) if m.content})
@@ -273,6 +274,8 @@ class _Resolver:
             "MODULUX_WAIT": " ".join(waits),
             "MODULUX_RESTART": contract.restart,
         }
+        if contract.largest_screen:
+            env["MODULUX_LARGEST"] = str(contract.largest_screen)
         if contract.entries and not module.wanted.alone:
             env["MODULUX_ENTRIES"] = " ".join(contract.entries)
         if not module.wanted.use.autostart:
@@ -286,14 +289,14 @@ class _Resolver:
         ports = [(m.name, m.interface.port) for m in self._meetings(module) if m.own and m.interface.port]
         return tuple(p.Publish(n, gateway.address, gateway.host_port(n), port) for n, port in ports)
 
-    def _ready(self, module: Placed) -> p.Readiness:
+    def _ready(self, module: Placed, values: Callable[[str], str]) -> p.Readiness:
         ready = module.found.contract.ready
         sockets = [f"socket={m.socket}" for m in self._meetings(module) if m.own and m.socket]
         if not module.wanted.use.autostart:
             return p.Readiness(tuple(sockets), ready.timeout, ())
-        conditions = sockets + [f"bus-name={n}" for n in ready.bus_names] + [f"window={w}" for w in ready.windows]
+        conditions = sockets + [f"bus-name={n}" for n in ready.bus_names] + [f"window={values(w)}" for w in ready.windows]
         if ready.command:
-            conditions.append(f"command={' '.join(ready.command)}")
+            conditions.append(f"command={shlex.join(values(word) for word in ready.command)}")
         drawn = tuple(p.DrawnArea(d.area, d.colours) for d in ready.drawn if d.edge in (None, module.edge))
         return p.Readiness(tuple(conditions), ready.timeout, drawn)
 

@@ -11,7 +11,13 @@
     ├── NotFoundError           9   no such desktop, module or container
     ├── NameTakenError         10   a name is in use by something that is not ours
     ├── RfbError               11   the picture could not be had
-    └── CancelledError         12   the answer to a question was no
+    ├── CancelledError         12   the answer to a question was no
+    ├── RepositoryError        13   where backups are kept cannot be used: gone, locked, full, not one
+    ├── PasswordError          14   the password does not open it
+    ├── DamagedError           15   a backup or archive is cut short, changed or hostile; nothing of it was used
+    ├── NewerError             16   made by a newer version of Modulux than this one
+    ├── StorageError           17   an engine's data cannot be moved so, or what was moved is not all there
+    └── RegistryError          18   a registry refused, or does not hold what was asked for
 
 130 is Ctrl-C. A traceback is shown only with --debug. This module imports the standard library only.
 """
@@ -93,3 +99,27 @@ class RfbError(ModuluxError):
 
 class CancelledError(ModuluxError):
     exit_code = 12
+
+
+class RepositoryError(ModuluxError):
+    exit_code = 13
+
+
+class PasswordError(ModuluxError):
+    exit_code = 14
+
+
+class DamagedError(ModuluxError):
+    exit_code = 15
+
+
+class NewerError(ModuluxError):
+    exit_code = 16
+
+
+class StorageError(ModuluxError):
+    exit_code = 17
+
+
+class RegistryError(ModuluxError):
+    exit_code = 18

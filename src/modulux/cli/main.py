@@ -40,6 +40,7 @@ VERBS = {
         "modules": "List the modules there are.",
         "module": "Make a module (new), or judge one (check).",
     },
+    "Keep and carry": {},
     "This machine": {
         "doctor": "Find what stops the engines here, and how to mend it.",
         "matrix": "Try out every display, session and viewer that fit together.",

@@ -35,6 +35,8 @@ class Use(Written):
     @model_validator(mode="before")
     @classmethod
     def _name_alone(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            raise ValueError("takes one module, not a list", "name one; sessions, viewers, services and apps can be several")
         return {"module": value} if isinstance(value, str) else value
 
     @property
@@ -108,7 +110,9 @@ def _zone(value: str) -> str:
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
-            raise ValueError("a time zone such as Europe/Berlin") from None
+            raise ValueError(
+                f"{value!r:.80} is no known time zone", "such as Europe/Berlin, or host for this machine's"
+            ) from None
     return value
 
 

@@ -119,6 +119,7 @@ def _explained(error: ValidationError, path: Path, model: type[BaseModel]) -> Fi
             hint = close_to(str(keys[-1]), known) or (f"the keys are: {', '.join(known)}" if known else None)
         case "missing":
             message = f"the key `{where}` is missing"
+            hint = f"such as `name: {path.stem}`" if where == "name" else None
         case "value_error":
             said = first["ctx"]["error"].args  # what is wrong, and a hint if there is one
             message = f"`{where}`: {said[0]}" if where else str(said[0])

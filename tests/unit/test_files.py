@@ -100,7 +100,7 @@ def test_bad_files(write: Callable[[str], Path], text: str, line: int | None, sa
         ("shares: {A: {path: ~/A, host: '/tmp:/etc'}}", "'/tmp:/etc' will not do", None),
         ("shares: {A: {path: ~/A, host: ~other}}", "'~other' will not do", None),
         ("shares: {A: ~/Music, B: ~/Music}", "A and B both lie at ~/Music", "of its own"),
-        ("display: [xvfb]", "`display`: should be `key: value` pairs", None),
+        ("display: [xvfb]", "`display`: takes one module, not a list", "name one"),
         ("limits: [1]", "`limits`: should be `key: value` pairs", None),
         ("shares: 3", "`shares`: should be `key: value` pairs", None),
         ("sessions: []", "`sessions`: should hold at least 1", None),

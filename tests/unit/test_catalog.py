@@ -44,6 +44,15 @@ def test_the_tag_follows_what_it_is_like(world: Path) -> None:
     assert tag(world, "display/twin") != before
 
 
+def test_of_several_that_it_is_like_the_first_wins(world: Path) -> None:
+    (world / "display/twin").mkdir()
+    (world / "display/twin/module.yaml").write_text(
+        "role: display\nsummary: d\nbase: base/debian\nlike: [app/terminal, display/xvfb]\nprovides: [x11]\ncommand: [X]\n"
+    )
+    folders = [folder.relative_to(world) for folder in Catalog([world]).folders("display/twin")]
+    assert folders == [Path("display/twin"), Path("app/terminal"), Path("display/xvfb")]
+
+
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../secret", "../other/file"])
 def test_a_link_out_of_the_folder(world: Path, target: str) -> None:
     (world / "display/xvfb/link").symlink_to(target)

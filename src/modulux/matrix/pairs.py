@@ -44,7 +44,7 @@ def _possible(catalog: Catalog) -> Iterator[Pair]:
     nested = {catalog.module(f"display/{name}").contract.nested for name in names(Role.DISPLAY)}
     displays: list[str | None] = [None, *(name for name in names(Role.DISPLAY) if name not in nested)]
     # What is like another viewer is the same program told otherwise, such as one that only shows.
-    viewers = [name for name in names(Role.VIEWER) if catalog.module(f"viewer/{name}").contract.like is None]
+    viewers = [name for name in names(Role.VIEWER) if not catalog.module(f"viewer/{name}").contract.like]
     for display in displays:
         for session in names(Role.SESSION):
             for viewer in [None, *viewers]:

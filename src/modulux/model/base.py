@@ -24,6 +24,11 @@ def shown(value: object) -> str:
         return "a very large number"
 
 
+def one_or_list(value: Any) -> Any:
+    """For keys that take one or several."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
 class Model(BaseModel):
     """Frozen, unknown keys refused, keys written with hyphens."""
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from modulux.model.base import Model, Written, kebab
+from modulux.model.base import Model, Written, kebab, one_or_list
 from modulux.model.keyboard import known_keyboard
 from modulux.model.locale import known_locale
 from modulux.model.module import Arrange, Scalar
@@ -101,10 +101,6 @@ class DesktopLimits(Model):
     pids: Pids | None = None
 
 
-def _one_or_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
 def _zone(value: str) -> str:
     if value != "host":
         try:
@@ -130,7 +126,7 @@ def _share_paths(shares: dict[str, Share]) -> dict[str, Share]:
 ShareName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
 """Part of a volume's name."""
 
-Uses = Annotated[list[Use], BeforeValidator(_one_or_list, json_schema_input_type=Use | str | list[Use | str])]
+Uses = Annotated[list[Use], BeforeValidator(one_or_list, json_schema_input_type=Use | str | list[Use | str])]
 
 
 class Desktop(Model):

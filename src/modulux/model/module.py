@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from modulux.model.base import Model, shown
+from modulux.model.base import Model, one_or_list, shown
 from modulux.model.units import Cpus, Memory, Name, Pids, Screen, Seconds, Size
 
 
@@ -27,6 +27,8 @@ class Role(StrEnum):
 
 ModuleId = Annotated[str, Field(pattern=r"^[a-z-]+/[a-z0-9-]+$")]
 """`role/name`, the path of the module's folder."""
+
+Likes = Annotated[list[ModuleId], BeforeValidator(one_or_list, json_schema_input_type=ModuleId | list[ModuleId])]
 
 Edge = Literal["top", "bottom", "left", "right"]
 """Of a screen: where a session's bar lies."""
@@ -117,7 +119,9 @@ class Module(Model):
     role: Role
     summary: str
     base: ModuleId | None = None
-    like: ModuleId | None = Field(default=None, description="whose Containerfile and rootfs serve where it has none")
+    like: Likes = Field(
+        default=[], description="whose Containerfile and rootfs serve where it has none, the first before others"
+    )
     bootstrap: Bootstrap | None = None
     provides: list[Name] = Field(default_factory=list)
     requires: list[Taken] = Field(default_factory=list)

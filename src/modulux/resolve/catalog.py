@@ -161,9 +161,9 @@ class Catalog:
         """The folders that make up the build context, the one whose files win first."""
         found = self.module(id)
         like = found.contract.like
-        if like == id:
+        if id in like:
             raise ResolveError(f"`{id}` is like itself", file=found.file)
-        return [found.folder] + ([self._named(like, found.file, "like").folder] if like else [])
+        return [found.folder, *(self._named(other, found.file, "like").folder for other in like)]
 
     def _named(self, id: str, file: str, key: str) -> Found:
         """The module that a contract names under `key`; the error, if there is none, says where."""

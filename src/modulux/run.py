@@ -234,6 +234,22 @@ def interactive(argv: Sequence[str]) -> int:
                 continue
 
 
+def detached(argv: Sequence[str], *, printed: Path, env: Mapping[str, str], cwd: Path = Path("/")) -> int:
+    """Start `argv` in a session of its own, to outlive this process and its terminal; returns its process id.
+
+    Args:
+        printed: a file to which what it prints is appended.
+        env: its whole environment.
+    """
+    log.debug("+ %s &", shown(argv))
+    with printed.open("ab") as output:
+        process = subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(env), cwd=cwd, start_new_session=True
+        )
+    process.returncode = 0  # it is nobody's to wait for
+    return process.pid
+
+
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

@@ -11,11 +11,13 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 log = logging.getLogger("modulux.run")
 
@@ -150,6 +152,41 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             _live.discard(process)
             _end(process)
+
+
+def joined(first: Sequence[str], second: Sequence[str], *, env: Mapping[str, str] | None = None) -> tuple[Completed, Completed]:
+    """Run both to their ends, the stdout of `first` at the stdin of `second`; what `first` printed is not kept.
+
+    Args:
+        env: variables on top of this process's own, for both.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+    """
+    log.debug("+ %s | %s", shown(first), shown(second))
+    group = 0 if _apart.is_set() else None
+    with contextlib.ExitStack() as stack:
+        said = stack.enter_context(tempfile.TemporaryFile())
+        common: dict[str, Any] = {"env": environment(env), "pass_fds": tuple(HELD), "process_group": group}
+        one = subprocess.Popen(list(first), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, **common)
+        _watched(stack, one)
+        two = subprocess.Popen(list(second), stdin=one.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **common)
+        _watched(stack, two)
+        assert one.stdout is not None
+        one.stdout.close()  # so that `first` notices when `second` ends before it
+        out, err = two.communicate()
+        one.wait()
+        said.seek(0)
+        ended = Completed(tuple(first), one.returncode, "", said.read().decode(errors="replace"))
+    return ended, Completed(tuple(second), two.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def _watched(stack: contextlib.ExitStack, process: subprocess.Popen[bytes]) -> None:
+    """See to it that the process is ended with the context."""
+    stack.enter_context(process)
+    _live.add(process)
+    stack.callback(_end, process)
+    stack.callback(_live.discard, process)
 
 
 @contextlib.contextmanager

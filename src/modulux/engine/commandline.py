@@ -205,6 +205,51 @@ class CommandLineEngine:
 
     build_options: tuple[str, ...] = ()
 
+    # -- keeping -----------------------------------------------------------------------------------------------------
+
+    def pause(self, containers: Sequence[str]) -> None:
+        """Stop the containers' processes where they are, by the kernel's freezer; they notice nothing but the clock."""
+        self.do(self.argv("pause", *containers))
+
+    def unpause_argv(self, containers: Sequence[str]) -> list[str]:
+        """Let them go on: as a command, since somebody else must run it if this process is killed meanwhile."""
+        return self.argv("unpause", *containers)
+
+    def volume_paths(self, volumes: Sequence[str]) -> dict[str, Path]:
+        """Where each volume's files lie, for commands from `near_argv`; one that is not there is left out."""
+        items = self._inspect("volume", list(volumes)) if volumes else []
+        return {self._as_named(item).name: Path(item["Mountpoint"]) for item in items}
+
+    def near_argv(self, command: Sequence[str]) -> list[str]:
+        """`command` where it can read and write every volume, and UID 1000 of a container is 1000 (see `adopt`).
+
+        Raises:
+            HostError: this user cannot.
+        """
+        return list(command)
+
+    def filled_volume_argv(self, volume: Volume) -> list[str]:
+        """As `volume_argv`, for one that gets its content from us: the first container to mount it changes nothing in it."""
+        return self.volume_argv(volume)
+
+    def image_ids(self, references: Sequence[str]) -> dict[str, str]:
+        """The id, 64 hexadecimal digits, of each image that is there, by the reference it was asked for by."""
+        items = self._inspect("image", list(dict.fromkeys(references))) if references else []
+        ids = {tag: item["Id"].removeprefix("sha256:") for item in items for tag in item.get("RepoTags") or []}
+        return {reference: ids[reference] for reference in references if reference in ids}
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give the image (a reference or an id) another reference, which it may take from another image."""
+        self.do(self.argv("tag", image, reference))
+
+    def save_argv(self, references: Sequence[str]) -> list[str]:
+        """The command that writes the images, uncompressed, as one `docker-archive` to its stdout; shared layers once."""
+        return self.argv("save", *references)
+
+    def load_argv(self) -> list[str]:
+        """The command that reads images from its stdin, as `save_argv` of either engine wrote them."""
+        return self.argv("load")
+
     # -- ending ------------------------------------------------------------------------------------------------------
 
     def stop(self, containers: Sequence[str], grace: int) -> None:

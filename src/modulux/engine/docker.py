@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from modulux import run
 from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import State
+from modulux.errors import HostError
 
 
 class Docker(CommandLineEngine):
@@ -29,6 +32,19 @@ class Docker(CommandLineEngine):
         ids = self.do(self.argv("ps", "--all", "--quiet", "--no-trunc", "--filter", f"name=^/?{re.escape(prefix)}")).split()
         states = [_state(item) for item in self._inspect("container", ids)] if ids else []
         return [state for state in states if state.name.startswith(prefix)]
+
+    def near_argv(self, command: Sequence[str]) -> list[str]:
+        """Docker's volumes are root's, whoever may talk to the daemon.
+
+        Raises:
+            HostError: this is not root, or the daemon's files are not on this machine.
+        """
+        if self.rootless:
+            raise HostError("Docker keeps its volumes where only root can read them", hint="run the same command by sudo")
+        host = os.environ.get("DOCKER_HOST", "unix:")
+        if not host.startswith(("unix:", "fd:")):
+            raise HostError(f"the volumes of the Docker daemon at {host} are on another machine", hint="run Modulux there")
+        return list(command)
 
     def tidy_build(self, base: str, since: float) -> None:
         """A failed build leaves the images of its finished steps, without a name: those above `base`, made since, are ours."""

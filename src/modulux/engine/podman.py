@@ -13,7 +13,7 @@ from modulux import run
 from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import Named, State
 from modulux.errors import EngineError
-from modulux.model.plan import Container, Network
+from modulux.model.plan import Container, Network, Volume
 
 
 class Podman(CommandLineEngine):
@@ -43,6 +43,17 @@ class Podman(CommandLineEngine):
         if strange:
             owner = "0:0" if host_files else "1000:1000"  # as `unshare` sees the user, and UID 1000 of other containers
             self.do(self.argv("unshare", "chown", "--recursive", "--no-dereference", owner, *strange))
+
+    def near_argv(self, command: Sequence[str]) -> list[str]:
+        """Without root, the owners of the volumes' files are this user's spare ids, and only `unshare` may act for them."""
+        return self.argv("unshare", *command) if self.rootless else list(command)
+
+    def filled_volume_argv(self, volume: Volume) -> list[str]:
+        """Podman gives a volume's top folder the image's owner, mode and time at its first use, unless it has an owner."""
+        return self.argv("volume", "create", "--opt", "o=uid=1000,gid=1000", *self.volume_argv(volume)[len(self.argv()) + 2 :])
+
+    def save_argv(self, references: Sequence[str]) -> list[str]:
+        return self.argv("save", "--multi-image-archive", *references)
 
     def network_argv(self, network: Network) -> list[str]:
         """As any engine; Docker keeps its bridges apart by itself, Podman when it is told to."""

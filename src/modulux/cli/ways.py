@@ -25,5 +25,7 @@ def show_ways(console: Console, name: str, into: Ways, flags: str) -> None:
     if into.vnc_address:
         address, _, port = into.vnc_address.rpartition(":")
         console.print(f"  VNC client  {address}::{port}   password {into.vnc_password}", markup=False)
+    if into.websocket:
+        console.print(f"  own client  {into.websocket}", markup=False)
     if into.browser or into.vnc_address:
         console.print(f"              [dim]each is good once, for ten minutes; fresh ones: {me()} open {name}{flags}[/]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from modulux import run
 from modulux.desktop.state import Found, Module
@@ -20,9 +21,11 @@ class Ways:
     browser: str | None
     vnc_address: str | None
     vnc_password: str | None
+    websocket: str | None = None
+    """For a program of a viewer's own, such as `xpra attach`, where a viewer has a page."""
 
 
-def act(engine: Engine, module: Module, actions: Sequence[str]) -> dict[str, str]:
+def act(engine: Engine, module: Module, actions: Sequence[str]) -> list[str]:
     """What each of the module's `actions` printed, one line each; all of them by one `exec`.
 
     Raises:
@@ -33,7 +36,7 @@ def act(engine: Engine, module: Module, actions: Sequence[str]) -> dict[str, str
     lines = done.stdout.splitlines()
     if not done.ok or len(lines) != len(actions):
         raise EngineError(f"{module.id}: {', '.join(actions)}: {done.stderr.strip() or f'exit status {done.status}'}")
-    return dict(zip(actions, lines, strict=True))
+    return lines
 
 
 def ways(engine: Engine, found: Found, interfaces: dict[str, Interface]) -> Ways:
@@ -49,9 +52,12 @@ def ways(engine: Engine, found: Found, interfaces: dict[str, Interface]) -> Ways
         )
     web, vnc = (_address(module, interfaces.get(name)) for name in ("web", "vnc"))
     wanted = [action for action, address in (("link", web), ("vnc-password", vnc)) if address and action in module.actions]
-    said = act(engine, module, wanted)
-    browser = f"http://{web}{said['link']}" if "link" in said else None
-    return Ways(browser, vnc if "vnc-password" in said else None, said.get("vnc-password"))
+    page = found.having("page") if "link" in wanted else None
+    said = act(engine, module, [*wanted, *(["link"] if page else [])])
+    websocket = f"ws://{web}/{Path(page.sockets['page']).stem}:{said.pop().partition('=')[2]}" if page else None
+    gave = dict(zip(wanted, said, strict=True))
+    browser = f"http://{web}{gave['link']}" if "link" in gave else None
+    return Ways(browser, vnc if "vnc-password" in gave else None, gave.get("vnc-password"), websocket)
 
 
 def _address(module: Module, interface: Interface | None) -> str | None:

@@ -22,7 +22,7 @@ from gateway.relay import CHUNK, Slots
 from gateway.resize import resize
 from gateway.settings import Settings
 from gateway.sound import sound
-from gateway.upstream import PREFIX, fetch, tunnel
+from gateway.upstream import PREFIX, fetch, native, tunnel
 from gateway.vnc import VncServer
 from gateway.web import WEBSOCKETS, Web
 
@@ -124,8 +124,7 @@ class Gateway:
         query = f"?{parts.query}" if parts.query else ""
         return await fetch(socket, f"/{rest}{query}", self.settings.timeout)
 
-    async def _own_tunnel(self, connection: ServerConnection, path: str) -> None:
-        name, _, rest = path.removeprefix(PREFIX).partition("/")
+    async def _own_tunnel(self, connection: ServerConnection, name: str, rest: str = "") -> None:
         socket = self.web.screens.page(name)
         if socket is None:
             await connection.close(CloseCode.TRY_AGAIN_LATER, "nothing answers there")
@@ -141,7 +140,10 @@ class Gateway:
         with self._slots(parts.path):
             match parts.path:
                 case path if path.startswith(PREFIX):
-                    await self._own_tunnel(connection, path)
+                    name, _, rest = path.removeprefix(PREFIX).partition("/")
+                    await self._own_tunnel(connection, name, rest)
+                case path if program := native(path):
+                    await self._own_tunnel(connection, program[0])
                 case "/sound":
                     await sound(connection, self.settings.sound)
                 case "/clipboard":

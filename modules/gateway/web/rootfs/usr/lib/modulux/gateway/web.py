@@ -15,7 +15,7 @@ from gateway.pages import Answer, Pages
 from gateway.screens import Screens
 from gateway.settings import Settings
 from gateway.store import Store
-from gateway.upstream import PREFIX
+from gateway.upstream import PREFIX, native
 
 WEBSOCKETS = ("/rfb", "/sound", "/clipboard", "/resize")
 
@@ -42,11 +42,12 @@ class Web:
             return Answer(421, b"This address is not one that the gateway was told to answer to (parameter `hosts`).\n")
         if parts.path == "/open":
             return self._open(parts.query, headers)
+        if program := native(parts.path):
+            return self._native(*program, headers)
         if not self._session(headers):
             return self.pages.forbidden
-        if parts.path in WEBSOCKETS or (parts.path.startswith(PREFIX) and _only(headers, "Upgrade").lower() == "websocket"):
-            return self._websocket(host, headers)
-        return self._page(parts.path)
+        own = parts.path.startswith(PREFIX) and _only(headers, "Upgrade").lower() == "websocket"
+        return self._websocket(host, headers) if own or parts.path in WEBSOCKETS else self._page(parts.path)
 
     def _page(self, path: str) -> Answer:
         if path == "/":
@@ -75,6 +76,14 @@ class Web:
         # WebSockets are guarded by their Origin.
         cookie = f"{self.settings.cookie}={session}; Path=/; HttpOnly; SameSite=Lax"
         return Answer(303, Location="/", Set_Cookie=cookie)
+
+    def _native(self, viewer: str, token: str, headers: Headers) -> Answer | None:
+        """One WebSocket for a program that brings a link's token. Browsers say their Origin: they have no business here."""
+        meant = _only(headers, "Upgrade").lower() == "websocket" and "Origin" not in headers and self.screens.page(viewer)
+        if not meant or not self.links.take(token):
+            say("web refused", reason="link")
+            return self.pages.forbidden
+        return None
 
     def _session(self, headers: Headers) -> bool:
         """Whether the request carries a live session, whose lifetime then begins anew."""

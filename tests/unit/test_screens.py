@@ -66,10 +66,13 @@ def test_the_gateway_is_the_same_whoever_shows_the_screen(world: Path) -> None:
     assert len(hashes) == 1
 
 
+def with_outer(world: Path) -> None:
+    file = world / "interfaces/x11.yaml"
+    file.write_text(file.read_text() + "outer: {volume: /run/outer, env: {OUTER_DISPLAY: /run/outer/X0}}\n")
+
+
 def test_nested_in_a_window_of_the_first(world: Path) -> None:
-    (world / "interfaces/x11.yaml").write_text(
-        (world / "interfaces/x11.yaml").read_text() + "outer: {volume: /run/outer, env: {OUTER_DISPLAY: /run/outer/X0}}\n"
-    )
+    with_outer(world)
     by = by_short(plan_of(world, sessions=["xfce", {"module": "other", "arrange": "nested"}]))
     assert set(by) == {"xvfb", "xephyr-other", "xfce", "other", "x11vnc", "web"}
     window = by["xephyr-other"]
@@ -118,3 +121,20 @@ def test_images_for_a_language_are_others(world: Path) -> None:
     assert not {i.reference for i in plain.images} & {i.reference for i in chinese.images}
     assert {i.locale for i in chinese.images} == {"zh_CN.UTF-8"}
     assert {i.reference for i in plan_of(world, locale="POSIX").images} == {i.reference for i in plain.images}
+
+
+def test_a_session_may_fill_a_display_and_be_one_itself(world: Path) -> None:
+    with_outer(world)
+    (world / "session/inner").mkdir()
+    (world / "session/inner/module.yaml").write_text(
+        "role: session\nsummary: s\nbase: base/debian\ncommand: [c]\nprovides: [x11, home]\nrequires: [x11]\narrange: [separate]\n"
+    )
+    by = by_short(plan_of(world, sessions=["inner"], apps=["terminal"]))
+    assert set(by) == {"xvfb", "inner", "x11vnc", "terminal", "web"}
+    assert source(by["inner"], "/tmp/.X11-unix") == source(by["terminal"], "/tmp/.X11-unix") == "inner.x11"
+    assert source(by["x11vnc"], "/tmp/.X11-unix") == "xvfb.x11"
+    assert by["inner"].env["MODULUX_WAIT"] == "/run/outer/X0"
+    assert {c.ipc for short, c in by.items() if short in ("inner", "terminal", "x11vnc")} == {"modulux.a.xvfb"}
+    both = by_short(plan_of(world, sessions=["xfce", {"module": "inner", "arrange": "separate"}], apps=["terminal"]))
+    assert source(both["terminal"], "/tmp/.X11-unix") == source(both["x11vnc"], "/tmp/.X11-unix") == "xvfb.x11"
+    assert source(both["x11vnc-inner"], "/tmp/.X11-unix") == "xvfb-inner.x11"

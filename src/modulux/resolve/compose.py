@@ -153,6 +153,7 @@ class _Linker:
         self.catalog = catalog
         self.file = file
         self.providers: dict[str, list[Placed]] = {}
+        self.filled = {m.screen: m for m in placed if m.wanted.role is Role.SESSION and m.wanted.outer == m.screen}
 
     def link(self) -> None:
         for module in self.placed:
@@ -183,6 +184,9 @@ class _Linker:
                 continue
             by_scope: dict[str, list[Placed]] = {}
             for provider in those:
+                inner = self.filled.get(provider.screen) if provider.wanted.role is Role.DISPLAY else None
+                if inner is not None and name in inner.found.contract.provides:
+                    continue
                 by_scope.setdefault("" if provider.common else provider.session, []).append(provider)
             common = by_scope.pop("", [])
             doubled = next((same for own in [*by_scope.values(), []] if len(same := own + common) > 1), None)
@@ -196,7 +200,7 @@ class _Linker:
 
     def _take(self, module: Placed, name: str) -> bool:
         """Link the module to whoever provides `name` to it; whether somebody does."""
-        others = [p for p in self.providers.get(name, []) if p is not module]
+        others = [p for p in self.providers.get(name, []) if p is not module and not self._hidden(p, module)]
         if module.wanted.outer is not None and name in module.found.contract.provides:
             others = [p for p in others if p.screen == module.wanted.outer]
         elif not (name in self.catalog.interfaces and self.catalog.interfaces[name].shared):
@@ -206,6 +210,12 @@ class _Linker:
         if others:
             module.links[name] = others[0]
         return bool(others)
+
+    def _hidden(self, provider: Placed, module: Placed) -> bool:
+        """Whether a session that is a display itself stands between them: only it, and who carries the picture, see what it fills."""
+        screen = provider.screen
+        covered = provider.wanted.role is Role.DISPLAY and screen in self.filled and screen == module.screen
+        return covered and module.wanted.role is not Role.VIEWER and module is not self.filled[screen]
 
     @staticmethod
     def _near(module: Placed, others: list[Placed]) -> list[Placed]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modulux.errors import ResolveError
 from modulux.model.desktop import Desktop, Use
-from modulux.model.module import Role
+from modulux.model.module import Module, Role
 from modulux.resolve.catalog import Catalog, Found
 from modulux.resolve.files import line_of
 
@@ -19,7 +19,7 @@ KEYS = {Role.SERVICE: "services", Role.SESSION: "sessions", Role.APP: "apps"}
 """The keys of a desktop file that are not simply the role."""
 
 DISPLAYS = ("x11", "wayland")
-"""Interfaces that make a module a display: a session that provides one needs no display beside it."""
+"""Interfaces that make a module a display: a session that provides one, and requires none, needs no display beside it."""
 
 
 def key_of(role: Role) -> str:
@@ -40,7 +40,8 @@ class Wanted:
     Attributes:
         session: whose home and bus it has; of an untrusted app its own name, which nobody shares.
         screen: the first session on its screen.
-        outer: of a nested display, the screen on which it is a window.
+        outer: of a nested display, the screen on which it is a window. Of a session that fills the display it stands on and is one
+            itself (a Wayland compositor), its own screen.
         guest: a session on another's screen.
         alone: an untrusted app: nothing of the desktop's but its screen and the fonts.
     """
@@ -66,6 +67,10 @@ class Screen:
     outer: str | None = None
     viewers: list[tuple[Place, Use]] = field(default_factory=list)
     sessions: list[tuple[Place, Use]] = field(default_factory=list)
+
+
+def _is_display(contract: Module) -> bool:
+    return any(name in DISPLAYS for name in contract.provides)
 
 
 class Layout:
@@ -103,7 +108,8 @@ class Layout:
         yield from self._common(Role.SERVICE, [(("services", n), use) for n, use in enumerate(self.desktop.services)])
         for screen in self.screens:
             for number, (place, use) in enumerate(screen.sessions):
-                yield Wanted(Role.SESSION, place, use, use.module, screen.name, guest=number > 0)
+                outer = screen.name if number == 0 and self._fills(place, use) else None
+                yield Wanted(Role.SESSION, place, use, use.module, screen.name, outer, guest=number > 0)
         for screen in self.screens:
             for place, use in screen.viewers:
                 yield Wanted(Role.VIEWER, place, use, screen.name, screen.name)
@@ -143,7 +149,7 @@ class Layout:
 
     def _session(self, place: Place, use: Use, *, first: bool) -> None:
         contract = self.found(Role.SESSION, place, use.module).contract
-        own_display = any(name in DISPLAYS for name in contract.provides)
+        own_display = _is_display(contract) and not self._fills(place, use)
         if first:
             if use.arrange is not None and use.arrange != "shared":
                 raise self._error(
@@ -169,6 +175,11 @@ class Layout:
                 screen = self._own(use, place, own_display)
         screen.sessions.append((place, use))
         self.home[use.module] = screen
+
+    def _fills(self, place: Place, use: Use) -> bool:
+        """Whether the session is a display that needs another to be shown on."""
+        contract = self.found(Role.SESSION, place, use.module).contract
+        return _is_display(contract) and any(name in DISPLAYS for name in contract.requires)
 
     def _own(self, use: Use, place: Place, own_display: bool) -> Screen:
         """A whole screen: the desktop's display, or the session itself, with its viewers."""

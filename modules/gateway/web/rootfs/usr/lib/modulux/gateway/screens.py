@@ -1,7 +1,8 @@
 """The desktop's screens, and the viewers that carry each of them: found on disk whenever somebody asks.
 
 A viewer's socket is `SCREEN.VIEWER.sock`. An empty file `SCREEN.VIEWER.view-only` beside it says that it only shows the
-picture. Looking again each time costs microseconds, and viewers can come and go while the gateway runs.
+picture; `SCREEN.VIEWER.clipboard`, that VNC clients should have the viewer's own clipboard rather than the screen's. Looking
+again each time costs microseconds, and viewers can come and go while the gateway runs.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Viewer:
     name: str
     socket: Path
     view_only: bool
+    own_clipboard: bool
 
 
 class Screens:
@@ -49,8 +51,8 @@ class Screens:
         for name in names:
             screen, dot, viewer = name.removesuffix(_END).partition(".")
             if dot and name.endswith(_END):
-                only = f"{screen}.{viewer}.view-only" in names
-                found.append(Viewer(screen, viewer, self.settings.viewers / name, only))
+                only, own = (f"{screen}.{viewer}.{mark}" in names for mark in ("view-only", "clipboard"))
+                found.append(Viewer(screen, viewer, self.settings.viewers / name, only, own))
         return sorted(found, key=lambda v: (v.screen != self.settings.first, v.screen, v.view_only, v.name))
 
     def answering(self) -> bool:
@@ -58,7 +60,11 @@ class Screens:
         return any(_answers(one.socket) for one in self.viewers())
 
     async def connect(self, screen: str = "", viewer: str = "") -> Connection:
-        """Connect to a viewer; the caller closes the writer. Names are looked up, never made into paths.
+        """Connect to a viewer; the caller closes the writer. Raises ViewerError."""
+        return (await self.reach(screen, viewer))[1]
+
+    async def reach(self, screen: str = "", viewer: str = "") -> tuple[Viewer, Connection]:
+        """Connect, and tell to which viewer. Names are looked up, never made into paths.
 
         Raises:
             ViewerError: there is none, or none answers.
@@ -69,7 +75,7 @@ class Screens:
         for one in there:
             if one.screen == wanted and viewer in {"", one.name}:
                 try:
-                    return await asyncio.open_unix_connection(one.socket, limit=CHUNK)
+                    return one, await asyncio.open_unix_connection(one.socket, limit=CHUNK)
                 except OSError as error:  # it was taken away and its socket is left, or it is just being started again
                     reason = error.strerror or str(error)
         raise ViewerError(f"the viewer does not answer: {reason}")

@@ -8,7 +8,7 @@ import secrets
 
 from gateway.log import say
 from gateway.relay import BROKEN, Slots, pump, until_either_ends
-from gateway.screens import Connection, Screens, ViewerError
+from gateway.screens import Connection, Screens, Viewer, ViewerError
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.viewer import shake_hands
@@ -62,7 +62,7 @@ class VncServer:
         # The person types the password now, so this may take longer than everything else.
         answer = await asyncio.wait_for(reader.readexactly(16), self.settings.password_timeout)
         try:
-            upstream = await self._enter(challenge, answer)
+            viewer, upstream = await self._enter(challenge, answer)
         except (RefusedError, ViewerError) as error:
             reason = str(error).encode()
             writer.write(b"\0\0\0\x01" + (len(reason).to_bytes(4) + reason if minor == 8 else b""))
@@ -71,10 +71,19 @@ class VncServer:
         try:
             writer.write(bytes(4))
             say("vnc connected", peer=peer)
-            await until_either_ends(pump(reader, upstream[1]), pump(upstream[0], writer))
+            await self._carry((reader, writer), viewer, upstream)
             say("vnc disconnected", peer=peer)
         finally:
             upstream[1].close()
+
+    async def _carry(self, client: Connection, viewer: Viewer, upstream: Connection) -> None:
+        """Carry until either side ends it, with the screen's clipboard where there is one."""
+        if viewer.own_clipboard or self.screens.beside(self.settings.clipboard, viewer.screen) is None:
+            await until_either_ends(pump(client[0], upstream[1]), pump(upstream[0], client[1]))
+            return
+        from gateway.cuttext import CutText  # noqa: PLC0415  not every desktop has a clipboard of its own
+
+        await CutText(client, upstream, lambda: self.screens.clipboard(viewer.screen), viewer.view_only).carry()
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
         """Agree on a version and on VncAuth; returns RFB's minor version: 3, 7 or 8."""
@@ -91,14 +100,14 @@ class VncServer:
             raise RefusedError("asked for a security type that was not offered")
         return min(minor, 8)
 
-    async def _enter(self, challenge: bytes, answer: bytes) -> Connection:
+    async def _enter(self, challenge: bytes, answer: bytes) -> tuple[Viewer, Connection]:
         """Check the answer, take the password it belongs to, and open the viewer. Raises RefusedError, ViewerError."""
         password = self._match(challenge, answer)
         if password is None:
             await self._punish()
             raise RefusedError("wrong password. A password works once: get a new one with `modulux open`")
         self.failures = self.streak = 0
-        reader, writer = await self.screens.connect()
+        viewer, (reader, writer) = await self.screens.reach()
         try:
             await asyncio.wait_for(shake_hands(reader, writer), self.settings.timeout)
             if not self.passwords.take(password):
@@ -109,7 +118,7 @@ class VncServer:
         except BaseException:
             writer.close()
             raise
-        return reader, writer
+        return viewer, (reader, writer)
 
     def _match(self, challenge: bytes, answer: bytes) -> str | None:
         """The password that `answer` was made with. All are tried each time, so that the time says nothing."""

@@ -212,7 +212,7 @@ class _Linker:
         return bool(others)
 
     def _hidden(self, provider: Placed, module: Placed) -> bool:
-        """Whether a session that is a display itself stands between them: only it, and who carries the picture, see what it fills."""
+        """Whether a session that is a display itself stands between them: it and the viewers see what it covers."""
         screen = provider.screen
         covered = provider.wanted.role is Role.DISPLAY and screen in self.filled and screen == module.screen
         return covered and module.wanted.role is not Role.VIEWER and module is not self.filled[screen]

@@ -40,8 +40,8 @@ class Wanted:
     Attributes:
         session: whose home and bus it has; of an untrusted app its own name, which nobody shares.
         screen: the first session on its screen.
-        outer: of a nested display, the screen on which it is a window. Of a session that fills the display it stands on and is one
-            itself (a Wayland compositor), its own screen.
+        outer: of a nested display, the screen on which it is a window. Of a session that fills the display it stands on and
+            is one itself (a Wayland compositor), its own screen.
         guest: a session on another's screen.
         alone: an untrusted app: nothing of the desktop's but its screen and the fonts.
     """

@@ -1,0 +1,173 @@
+"""`kill -9` of any one module: what hangs on it dies with it, the rest goes on, and all of it comes back and is drawn again.
+
+What hangs on what is asked of the contracts: who has an interface's windows (`ipc:`, as X and Wayland have it) goes with the
+server that holds them. Nobody else does: a session's bus outlives the session, a viewer is not missed by those whom it shows.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tests.support.alive import Alive, Module, wait_until
+from tests.support.cli import ROOT, Cli
+
+from modulux.cli.common import host_facts, read_desktop
+from modulux.desktop.ready import Watch, wait_all_ready
+from modulux.engine.choose import choose
+from modulux.errors import NotReadyError
+from modulux.model.plan import Plan
+from modulux.paths import shipped
+from modulux.resolve.catalog import Catalog
+from modulux.resolve.compose import Placed, compose
+from modulux.resolve.plan import resolve
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(3600)]
+
+SHIPPED = sorted(path.stem for path in (ROOT / "desktops").glob("*.yaml"))
+
+BACK = 180.0
+"""Seconds: the supervisor waits up to 32 before it starts anew what dies again and again, and a client may begin before its server."""
+
+SETTLED = 5.0
+"""Seconds after which a process is no passing helper any more."""
+
+
+def hangs_on(placed: list[Placed], catalog: Catalog) -> dict[str, set[str]]:
+    """By module: itself, and all that goes with it when it is killed."""
+    goes: dict[str, set[str]] = {}
+    for victim in placed:
+        dead = {victim.short}
+        while more := {
+            m.short
+            for m in placed
+            for name, provider in m.links.items()
+            if catalog.interfaces[name].ipc and provider.short in dead and m.short not in dead
+        }:
+            dead |= more
+        goes[victim.short] = dead
+    return goes
+
+
+@dataclass
+class Struck:
+    """A desktop that runs, and how long each module took to be back, by module."""
+
+    cli: Cli
+    plan: Plan
+    goes: dict[str, set[str]]
+    took: dict[str, list[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.engine = choose(self.cli.engine, runtime=None, ulimits={})
+        self.alive = Alive(self.cli, self.plan.desktop, [c.short for c in self.plan.containers])
+        self.names: dict[str, Module] = {}
+
+    def usable(self) -> list[str]:
+        """What is missing until the desktop can be used: nothing when every condition holds and every screen is drawn."""
+        watch = Watch(self.engine, self.plan)
+        try:
+            wait_all_ready(self.engine, self.plan.containers)
+            watch.begin_all()
+            watch.end()
+        except NotReadyError as error:
+            return [str(error)]
+        finally:
+            watch.abandon()
+        return []
+
+    def settle(self) -> dict[str, Module]:
+        """Wait until it can be used and nothing in it is but a few seconds old."""
+        wait_until("the desktop can be used", self.usable, BACK)
+        return self.alive.look()
+
+    def victims(self) -> list[str]:
+        """Every module whose command runs; of one that waits for a click in a menu there is nothing to kill."""
+        return [short for short, module in self.alive.look().items() if module.main]
+
+    def kill(self, victim: str) -> None:
+        before = self.alive.look()
+        lasting = {n: {p for p in m.processes if p.age > SETTLED and p.name != "sleep"} for n, m in before.items()}
+        dead = {short for short in self.goes[victim] if before[short].main}
+        begun = time.monotonic()
+        self.alive.kill(before[victim])
+
+        def not_back() -> list[str]:
+            now = self.alive.look()
+            return sorted(n for n in dead if now[n].main is None or now[n].main == before[n].main)
+
+        wait_until(f"{victim} was killed; these die and come back", not_back, BACK)
+        self.settle()
+        self.took.setdefault(victim, []).append(time.monotonic() - begun)
+        after = self.alive.look()
+        for name in set(before) - dead:
+            gone = sorted(p.name for p in lasting[name] - after[name].processes)
+            assert (after[name].first, after[name].main, gone) == (before[name].first, before[name].main, []), (
+                f"{victim} was killed, and took of {name}: {gone or 'its command'}"
+            )
+        for name in dead:
+            assert after[name].first == before[name].first, (
+                f"{victim} was killed, and the container of {name} did not outlive it"
+            )
+        wait_until(f"{victim} was killed; left behind beside those who came back", lambda: self.doubled(before, dead), 60)
+
+    def doubled(self, before: dict[str, Module], dead: set[str]) -> dict[str, list[str]]:
+        """Programs that a module has more of than before: those of its former life."""
+        now = self.alive.look()
+        return {name: sorted(more) for name in dead if (more := now[name].names() - before[name].names())}
+
+
+Strike = Callable[[str, int], Struck]
+
+
+@pytest.fixture
+def strike(cli: Cli, tmp_path: Path) -> Iterator[Strike]:
+    """Bring a ready-made desktop up under a name of the test's own, and kill each of its modules in turn, so many times."""
+    names = []
+
+    def strike(shipped_name: str, rounds: int) -> Struck:
+        name = f"t-kill-{shipped_name}"
+        names.append(name)
+        file = tmp_path / f"{name}.yaml"
+        file.write_text((ROOT / f"desktops/{shipped_name}.yaml").read_text().replace(f"name: {shipped_name}", f"name: {name}"))
+        cli.run("up", str(file), "--yes", timeout=3000)
+        desktop, catalog = read_desktop(file), Catalog([shipped("modules")])
+        struck = Struck(cli, resolve(desktop, catalog, host_facts()), hangs_on(compose(desktop, catalog, None), catalog))
+        struck.settle()
+        time.sleep(SETTLED)
+        for _ in range(rounds):
+            for victim in struck.victims():
+                struck.kill(victim)
+        for victim, took in struck.took.items():
+            figures = f"{len(took)} kills, back after {statistics.median(took):.1f} s, at most {max(took):.1f} s"
+            sys.stdout.write(f"{shipped_name:12} {victim:20} {figures}\n")
+        return struck
+
+    yield strike
+    for name in names:
+        cli.run("down", name, "--volumes", "--yes", status=None)
+        assert cli.left(name) == []
+
+
+def test_each_module_once(strike: Strike) -> None:
+    struck = strike("openbox", 1)
+    assert set(struck.took) == {c.short for c in struck.plan.containers}
+
+
+@pytest.mark.one_engine
+def test_each_module_of_two_sessions_once(strike: Strike) -> None:
+    struck = strike("mosaic", 1)
+    assert set(struck.took) == {c.short for c in struck.plan.containers}
+
+
+@pytest.mark.one_engine
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHIPPED)
+def test_each_module_ten_times(strike: Strike, name: str) -> None:
+    struck = strike(name, 10)
+    assert all(len(took) == 10 for took in struck.took.values())

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -17,12 +18,13 @@ from websockets.typing import Subprotocol
 
 from gateway.bridge import bridge
 from gateway.log import say
+from gateway.native import native, splice
 from gateway.pages import Answer
 from gateway.relay import CHUNK, Slots
 from gateway.resize import resize
 from gateway.settings import Settings
 from gateway.sound import sound
-from gateway.upstream import PREFIX, fetch, native, tunnel
+from gateway.upstream import PREFIX, fetch, tunnel
 from gateway.vnc import VncServer
 from gateway.web import WEBSOCKETS, Web
 
@@ -36,6 +38,15 @@ class Connection(ServerConnection):
 
     sockets = Slots(_MOST_SOCKETS)
     begun = False
+    received: asyncio.StreamReader
+    socket: Path | None = None  # of whoever gets what comes, as it comes
+
+    def hand_over(self, socket: Path) -> None:
+        """From the answer to the opening on, what comes is only kept for `splice`, and nothing is sent between."""
+        self.socket = socket
+        self.ping_interval = None
+        self.received = asyncio.StreamReader(limit=CHUNK)
+        self.received.set_transport(self.transport)
 
     def connection_made(self, transport: Any) -> None:
         if self.sockets.full:
@@ -46,9 +57,14 @@ class Connection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.sockets.used -= 1
+        if self.socket is not None:
+            self.received.feed_eof()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.socket is not None:
+            self.received.feed_data(data)
+            return
         if not self.begun:
             self.begun = True
             if not data.startswith(b"GET ") and not b"GET ".startswith(data):
@@ -108,6 +124,9 @@ class Gateway:
         if answer is None and self._slots(parts.path).full:
             say("web refused", reason="too many connections", peer=connection.remote_address)
             answer = Answer(503)
+        if answer is None and (program := native(parts.path)) and (socket := self.web.screens.page(program[0])):
+            assert isinstance(connection, Connection)
+            connection.hand_over(socket)
         return None if answer is None else _response(answer)
 
     def _slots(self, path: str) -> Slots:
@@ -124,7 +143,8 @@ class Gateway:
         query = f"?{parts.query}" if parts.query else ""
         return await fetch(socket, f"/{rest}{query}", self.settings.timeout)
 
-    async def _own_tunnel(self, connection: ServerConnection, name: str, rest: str = "") -> None:
+    async def _own_tunnel(self, connection: ServerConnection, path: str) -> None:
+        name, _, rest = path.removeprefix(PREFIX).partition("/")
         socket = self.web.screens.page(name)
         if socket is None:
             await connection.close(CloseCode.TRY_AGAIN_LATER, "nothing answers there")
@@ -138,12 +158,12 @@ class Gateway:
         screen, viewer = (query.get(name, [""])[0] for name in ("screen", "viewer"))
         screens = self.web.screens
         with self._slots(parts.path):
+            if isinstance(connection, Connection) and connection.socket is not None:
+                await splice(connection, connection.socket)
+                return
             match parts.path:
                 case path if path.startswith(PREFIX):
-                    name, _, rest = path.removeprefix(PREFIX).partition("/")
-                    await self._own_tunnel(connection, name, rest)
-                case path if program := native(path):
-                    await self._own_tunnel(connection, program[0])
+                    await self._own_tunnel(connection, path)
                 case "/sound":
                     await sound(connection, self.settings.sound)
                 case "/clipboard":

@@ -3,15 +3,11 @@
 A GET is asked of the viewer's unix socket by HTTP/1.0, so that the answer ends with its connection. A WebSocket is opened
 there as a client, and messages are carried both ways. The page's scripts come from a module of the desktop, not from a
 stranger; still they get headers of their own, and never the gateway's cookie.
-
-A program of the page's own, such as Xpra's client, has no cookie and can name no path of several parts. It opens the same
-WebSocket as /SCREEN.VIEWER:TOKEN, with the token of a one-time link.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 
 from websockets.asyncio.server import ServerConnection
@@ -28,7 +24,6 @@ from gateway.pages import Answer
 from gateway.relay import BROKEN, CHUNK, until_either_ends
 
 PREFIX = "/page/"
-_NATIVE = re.compile(r"/([a-z0-9.-]+):([A-Za-z0-9_-]+)")
 LIMIT = 32 << 20
 """The most that one answer of a viewer's page may hold, in bytes."""
 
@@ -36,12 +31,6 @@ _POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-
-
-def native(path: str) -> tuple[str, str] | None:
-    """The viewer and the token that such a program names; None for other paths."""
-    found = _NATIVE.fullmatch(path)
-    return None if found is None else (found[1], found[2])
 
 
 async def fetch(socket: Path, target: str, seconds: float) -> Answer:

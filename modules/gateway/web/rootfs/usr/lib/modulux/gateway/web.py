@@ -11,11 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.datastructures import Headers, MultipleValuesError
 
 from gateway.log import say
+from gateway.native import native
 from gateway.pages import Answer, Pages
 from gateway.screens import Screens
 from gateway.settings import Settings
 from gateway.store import Store
-from gateway.upstream import PREFIX, native
+from gateway.upstream import PREFIX
 
 WEBSOCKETS = ("/rfb", "/sound", "/clipboard", "/resize")
 

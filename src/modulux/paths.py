@@ -33,6 +33,11 @@ def cache() -> Path:
     return _xdg("XDG_CACHE_HOME", ".cache")
 
 
+def own_desktop(name: str) -> Path:
+    """The folder of a desktop that came from elsewhere: `desktop.yaml`, and `modules/` where they are not the shipped ones."""
+    return _xdg("XDG_DATA_HOME", ".local/share") / "desktops" / name
+
+
 @contextlib.contextmanager
 def lock(name: str, waiting: Callable[[], None] | None = None) -> Iterator[int]:
     """Hold the lock `name`; the kernel lets go of it however this process ends. Gives its file descriptor.

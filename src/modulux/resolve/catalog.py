@@ -151,7 +151,7 @@ class Catalog:
             elif translated(locale):
                 digest.update(locale.encode())
             for folder in self.folders(id):
-                for name, kind, content in _files(folder):
+                for name, kind, content in files_of(folder):
                     digest.update(f"{name}\0{kind}\0{len(content)}\0".encode())
                     digest.update(content)
             self._tags[id, locale] = digest.hexdigest()[:12]
@@ -175,7 +175,7 @@ class Catalog:
             raise
 
 
-def _files(folder: Path) -> Iterator[tuple[str, str, bytes]]:
+def files_of(folder: Path) -> Iterator[tuple[str, str, bytes]]:
     """Every file below `folder` in a fixed order: its relative name, its kind (`x`: executable, `l`: link), its content.
 
     Raises:

@@ -71,7 +71,7 @@ def app(cli: Cli, desktop: str) -> App:
 
 
 def test_text_both_ways(computer: Desk, app: App) -> None:
-    for text in ("你好，世界 🌍 Grüße\nzweite Zeile", LARGE, "kurz"):
+    for text in ("你好世界 🌍 Grüße\nzweite Zeile", LARGE, "kurz"):
         computer.copy(text)
         soon(app.paste, digest(text))
         assert computer.paste() == text  # nothing came back

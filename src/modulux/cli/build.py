@@ -27,13 +27,16 @@ def build(
         `role/name` of each
     """
     common = common or Common()
-    ids = list(common.catalog.ids) if all_of_them else list(modules)
-    images = common.catalog.images(ids)
+    catalog = common.catalog
+    ids = list(catalog.ids) if all_of_them else list(modules)
+    images = catalog.images(ids)
     if desktop or not ids:
         path = find_desktop(desktop or "xfce")
-        images += [i for i in resolve(read_desktop(path), common.catalog, host_facts(), str(path)).images if i not in images]
+        desktop_file = read_desktop(path)
+        catalog = common.catalog_for(desktop_file.name)
+        images += [i for i in resolve(desktop_file, catalog, host_facts(), str(path)).images if i not in images]
     prepare_host(common, yes)
-    built = build_images(images, common.catalog, common.driver, common.sources, common.report)
+    built = build_images(images, catalog, common.driver, common.sources, common.report)
     rows = [{"module": i.module, "image": i.reference, "built": i in built} for i in images]
     text = f"{len(built)} built, {len(images) - len(built)} were there."
     common.result(rows, lambda console: console.print(text))

@@ -26,7 +26,7 @@ from modulux.host.limits import engine_workarounds
 from modulux.images.build import Sources
 from modulux.model.desktop import Desktop
 from modulux.model.units import NAME_PATTERN
-from modulux.paths import shipped
+from modulux.paths import own_desktop, shipped
 from modulux.report import Report
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.files import close_to, load
@@ -91,6 +91,11 @@ class Common:
     def catalog(self) -> Catalog:
         return Catalog(self.loaded.module_roots)
 
+    def catalog_for(self, desktop: str) -> Catalog:
+        """The catalog for a desktop of this name: one that came from elsewhere may have brought modules of its own."""
+        brought = own_desktop(desktop) / "modules"
+        return Catalog([brought, *self.loaded.module_roots]) if brought.is_dir() else self.catalog
+
     @cached_property
     def sources(self) -> Sources:
         return Sources(self.loaded.settings.mirror, self.loaded.settings.apt_proxy)
@@ -109,7 +114,7 @@ class Common:
 
 
 def find_desktop(word: str) -> Path:
-    """The desktop file that `word` means: a path, or the name of a shipped one.
+    """The desktop file that `word` means: a path, or the name of one that came from elsewhere or of a shipped one.
 
     Raises:
         FileError: there is none.
@@ -119,6 +124,9 @@ def find_desktop(word: str) -> Path:
         return path
     ready_made = shipped("desktops") / f"{word}.yaml"
     if "/" not in word and not word.endswith((".yaml", ".yml")):
+        own = own_desktop(word) / "desktop.yaml"
+        if own.is_file():
+            return own
         if ready_made.is_file():
             return ready_made
         names = sorted(p.stem for p in shipped("desktops").glob("*.yaml"))

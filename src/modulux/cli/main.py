@@ -40,7 +40,10 @@ VERBS = {
         "modules": "List the modules there are.",
         "module": "Make a module (new), or judge one (check).",
     },
-    "Keep and carry": {},
+    "Keep and carry": {
+        "export": "Write a desktop, with its data and images, into one file.",
+        "import": "Take a desktop from such a file.",
+    },
     "This machine": {
         "doctor": "Find what stops the engines here, and how to mend it.",
         "matrix": "Try out every display, session and viewer that fit together.",
@@ -51,7 +54,10 @@ VERBS = {
 }
 """Each verb's group and one line about it; the verb itself is imported only when it is called."""
 
-FUNCTIONS = {"exec": "execute", "open": "open_way", "run": "run_app"}
+FILES = {"import": "import_"}
+"""Files whose verb is a word that Python keeps for itself."""
+
+FUNCTIONS = {"exec": "execute", "import": "import_desktop", "export": "export_desktop", "open": "open_way", "run": "run_app"}
 """Functions whose verb is a word that Python keeps for itself."""
 
 
@@ -84,7 +90,7 @@ def command_line(called: Collection[str] = ()) -> App:
                 lazy(module, "check", "module_check:check", "Judge a module: contract, build, start, tests.")
                 app.command(module)
             else:
-                file = verb.replace("-", "_")
+                file = FILES.get(verb, verb.replace("-", "_"))
                 lazy(app, verb, f"{file}:{FUNCTIONS.get(verb, file)}", line, group)
     return app
 

@@ -29,7 +29,8 @@ def plan(
     """
     common = common or Common()
     path = find_desktop(desktop)
-    made = resolve(read_desktop(path), common.catalog, host_facts(), str(path))
+    composition = read_desktop(path)
+    made = resolve(composition, common.catalog_for(composition.name), host_facts(), str(path))
     if commands:
         engine = common.driver
         argvs = [engine.volume_argv(v) for v in made.volumes] + [engine.network_argv(n) for n in made.networks]

@@ -32,9 +32,9 @@ def run_app(
     common = common or Common()
     app = app.removeprefix("app/")
     must_answer(common.driver)
-    plan, container = plan_with(common.driver, name, app, common.catalog, host_facts(), session=session)
+    plan, container = plan_with(common.driver, name, app, common.catalog_for(name), host_facts(), session=session)
     prepare_host(common, yes)
-    build(plan.images, common.catalog, common.driver, common.sources, common.report)
+    build(plan.images, common.catalog_for(name), common.driver, common.sources, common.report)
     started = add(common.driver, plan, container, common.report)
     data = {"desktop": name, "module": container.module, "container": container.name, "started": started}
     word = "runs" if started else "was running already"

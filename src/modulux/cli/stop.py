@@ -25,7 +25,7 @@ def stop(name: DesktopName, app: str, *, common: Common | None = None) -> None:
         leave(common.driver, name, module, common.report)
     else:
         found, _ = file_of(common.driver, name)
-        plan = resolve(without_app(found, module), common.catalog, host_facts())
+        plan = resolve(without_app(found, module), common.catalog_for(name), host_facts())
         bring_up(common.driver, plan, common.report, lambda: None)
     data = {"desktop": name, "module": module.id, "container": module.name}
     common.result(data, lambda console: console.print(f"[bold]{module.short}[/] is gone from {name}."))

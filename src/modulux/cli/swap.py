@@ -29,10 +29,10 @@ def swap(name: DesktopName, *changes: str, common: Common | None = None) -> None
         raise UsageError("nothing to change", hint=f"such as: modulux swap {name} viewer=x11vnc")
     must_answer(common.driver)
     found, _ = file_of(common.driver, name)
-    plan = resolve(edited(found, changes), common.catalog, host_facts())
+    plan = resolve(edited(found, changes), common.catalog_for(name), host_facts())
 
     def images() -> None:
-        build(plan.images, common.catalog, common.driver, common.sources, common.report)
+        build(plan.images, common.catalog_for(name), common.driver, common.sources, common.report)
 
     came = bring_up(common.driver, plan, common.report, images)
     started, removed = (sorted(n.split(".", 2)[2] for n in names) for names in (came.started, came.removed))

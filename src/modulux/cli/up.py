@@ -34,12 +34,14 @@ def up(
     """
     common = common or Common()
     path = find_desktop(desktop)
-    plan = resolve(read_desktop(path), common.catalog, host_facts(), str(path))
+    composition = read_desktop(path)
+    catalog = common.catalog_for(composition.name)
+    plan = resolve(composition, catalog, host_facts(), str(path))
     engine = common.driver
     prepare_host(common, yes)
 
     def images() -> None:
-        build(plan.images, common.catalog, engine, common.sources, common.report)
+        build(plan.images, catalog, engine, common.sources, common.report)
 
     came = bring_up(engine, plan, common.report, images, keep=keep)
     try:

@@ -1,7 +1,8 @@
 """`kill -9` of any one module: what hangs on it dies with it, the rest goes on, and all of it comes back and is drawn again.
 
-What hangs on what is asked of the contracts: who has an interface's windows (`ipc:`, as X and Wayland have it) goes with the
-server that holds them. Nobody else does: a session's bus outlives the session, a viewer is not missed by those whom it shows.
+What hangs on what is asked of the contracts. Who has windows on a screen (`ipc:`, as X and Wayland have it) goes with its server, and who
+requires another server's socket goes with that. Nobody else does: a session is no server, and its bus outlives it; a gateway finds
+another viewer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from modulux.cli.common import host_facts, read_desktop
 from modulux.desktop.ready import Watch, wait_all_ready
 from modulux.engine.choose import choose
 from modulux.errors import NotReadyError
+from modulux.model.interface import Interface
+from modulux.model.module import Role
 from modulux.model.plan import Plan
 from modulux.paths import shipped
 from modulux.resolve.catalog import Catalog
@@ -38,6 +41,13 @@ SETTLED = 5.0
 """Seconds after which a process is no passing helper any more."""
 
 
+def takes(interface: Interface, name: str, provider: Placed, client: Placed) -> bool:
+    """Whether the client cannot outlive the provider, which gives it this interface."""
+    required = {n for choice in client.found.contract.requires for n in choice.split(" | ")}
+    server = interface.socket and not interface.shared and provider.wanted.role is not Role.SESSION
+    return interface.ipc or (name in required and bool(server))
+
+
 def hangs_on(placed: list[Placed], catalog: Catalog) -> dict[str, set[str]]:
     """By module: itself, and all that goes with it when it is killed."""
     goes: dict[str, set[str]] = {}
@@ -47,7 +57,7 @@ def hangs_on(placed: list[Placed], catalog: Catalog) -> dict[str, set[str]]:
             m.short
             for m in placed
             for name, provider in m.links.items()
-            if catalog.interfaces[name].ipc and provider.short in dead and m.short not in dead
+            if provider.short in dead and m.short not in dead and takes(catalog.interfaces[name], name, provider, m)
         }:
             dead |= more
         goes[victim.short] = dead

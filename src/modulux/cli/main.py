@@ -41,6 +41,10 @@ VERBS = {
         "module": "Make a module (new), or judge one (check).",
     },
     "Keep and carry": {
+        "backup": "Keep a desktop: its file, its data and its picture, encrypted.",
+        "snapshots": "List what is kept.",
+        "restore": "Bring a desktop back, whole or some of its files.",
+        "storage": "Move an engine's images, containers and volumes to another disk, or show where they lie.",
         "export": "Write a desktop, with its data and images, into one file.",
         "import": "Take a desktop from such a file.",
     },
@@ -53,6 +57,20 @@ VERBS = {
     },
 }
 """Each verb's group and one line about it; the verb itself is imported only when it is called."""
+
+NESTED = {
+    "module": {
+        "new": "Write a new module that builds and passes its own test.",
+        "check": "Judge a module: contract, build, start, tests.",
+    },
+    "storage": {
+        "show": "Show where the engines keep their data, and which disk has room for them.",
+        "move": "Move all data of an engine to another disk.",
+        "commit": "Remove the old data of an engine that was moved.",
+        "undo": "Put everything back as it was before a move.",
+    },
+}
+"""Verbs of verbs, each in a file of both names."""
 
 FILES = {"import": "import_"}
 """Files whose verb is a word that Python keeps for itself."""
@@ -84,11 +102,11 @@ def command_line(called: Collection[str] = ()) -> App:
     )
     for group, verbs in VERBS.items():
         for verb, line in verbs.items():
-            if verb == "module":
-                module = App(name="module", help=line, group=group)
-                lazy(module, "new", "module_new:new", "Write a new module that builds and passes its own test.")
-                lazy(module, "check", "module_check:check", "Judge a module: contract, build, start, tests.")
-                app.command(module)
+            if verb in NESTED:
+                inner = App(name=verb, help=line, group=group)
+                for word, its in NESTED[verb].items():
+                    lazy(inner, word, f"{verb}_{word}:{word}", its)
+                app.command(inner)
             else:
                 file = FILES.get(verb, verb.replace("-", "_"))
                 lazy(app, verb, f"{file}:{FUNCTIONS.get(verb, file)}", line, group)

@@ -138,3 +138,17 @@ def test_a_session_may_fill_a_display_and_be_one_itself(world: Path) -> None:
     both = by_short(plan_of(world, sessions=["xfce", {"module": "inner", "arrange": "separate"}], apps=["terminal"]))
     assert source(both["terminal"], "/tmp/.X11-unix") == source(both["x11vnc"], "/tmp/.X11-unix") == "xvfb.x11"
     assert source(both["x11vnc-inner"], "/tmp/.X11-unix") == "xvfb-inner.x11"
+
+
+def test_a_menu_offers_what_opens_on_its_own_screen(world: Path) -> None:
+    (world / "interfaces/applications.yaml").write_text(
+        "summary: a\nvolume: /run/menu\nshared: true\nper: screen\nsocket: '/run/menu/{module}.sock'\nmany: true\n"
+    )
+    for id, extra in (("app/terminal", "provides: [applications]\n"), *((f"session/{s}", "") for s in ("guest", "other"))):
+        file = world / id / "module.yaml"
+        text = file.read_text() + extra
+        file.write_text(text if extra else text + "uses: [applications]\n")
+    sessions = ["guest", {"module": "other", "arrange": "separate"}]
+    by = by_short(plan_of(world, sessions=sessions, apps=["terminal", {"module": "terminal", "session": "other"}]))
+    assert source(by["guest"], "/run/menu") == source(by["terminal"], "/run/menu") == "applications"
+    assert source(by["other"], "/run/menu") == source(by["terminal-other"], "/run/menu") == "applications-other"

@@ -24,6 +24,9 @@ class Interface(Model):
     shared: bool = Field(
         default=False, description="one volume for the whole desktop, in which each provider has its own socket"
     )
+    per: Literal["desktop", "screen"] = Field(
+        default="desktop", description="of shared ones: one volume for the desktop, or one for each of its screens"
+    )
     clients: Literal["read-only", "read-write"] = "read-only"
     kept: bool = Field(default=False, description="data that `down` keeps")
     socket: str | None = Field(default=None, pattern="^/", description="accepts connections once the provider is up")

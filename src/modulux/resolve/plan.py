@@ -157,7 +157,8 @@ class _Resolver:
         for meeting in self._meetings(module):
             if meeting.target is None:
                 continue
-            owner = meeting.name if meeting.interface.shared else f"{meeting.provider.short}.{meeting.name}"
+            shared = meeting.interface.shared
+            owner = self._common(meeting.name, module) if shared else f"{meeting.provider.short}.{meeting.name}"
             volume = self._volume(owner, meeting.interface.kept)
             mounts.setdefault(meeting.target, p.Mount(volume, meeting.target, meeting.read_only))
         if module.wanted.alone:
@@ -167,9 +168,17 @@ class _Resolver:
             interface = self.catalog.interfaces.get(name)
             if interface is not None and interface.shared and interface.volume and interface.volume not in mounts:
                 read_only = interface.clients == "read-only"
-                mounts[interface.volume] = p.Mount(self._volume(name, interface.kept), interface.volume, read_only)
+                mounts[interface.volume] = p.Mount(
+                    self._volume(self._common(name, module), interface.kept), interface.volume, read_only
+                )
         everything = [*mounts.values(), *(shares if HOME in mounts else [])]
         return tuple(sorted(everything, key=lambda mount: mount.target))  # whoever provides what: it is the same container
+
+    def _common(self, interface: str, module: Placed) -> str:
+        """The volume of a shared interface: the desktop's, or of what is for one screen alone, that of the module's screen."""
+        first = self.desktop.sessions[0].module
+        apart = self.catalog.interfaces[interface].per == "screen" and module.screen != first
+        return f"{interface}-{module.screen}" if apart else interface
 
     def _ipc(self, module: Placed) -> str:
         """`private`, `shareable`, or the container whose IPC namespace is joined: of nested displays the outermost."""

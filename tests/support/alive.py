@@ -64,11 +64,13 @@ class Alive:
     def __init__(self, cli: Cli, desktop: str, modules: list[str]) -> None:
         self.cli = cli
         self.container = {module: f"modulux.{desktop}.{module}" for module in modules}
+        self.firsts = [0]  # each container's PID 1, as the host numbers it
 
     def look(self) -> dict[str, Module]:
         """Each module as it is now."""
-        words = ["inspect", "--type", "container", "--format", "{{.State.Pid}}", *self.container.values()]
-        firsts = [int(line) for line in self.cli.native(*words).split()]
+        if not all(Path(f"/proc/{pid}").exists() for pid in self.firsts):  # a container was started anew
+            words = ["inspect", "--type", "container", "--format", "{{.State.Pid}}", *self.container.values()]
+            self.firsts = [int(line) for line in self.cli.native(*words).split()]
         everything = all_processes()
         children: dict[int, list[Process]] = {}
         for process in everything.values():
@@ -80,7 +82,8 @@ class Alive:
                 yield from below(child.pid)
 
         return {
-            module: _module(first, list(below(first)), children) for module, first in zip(self.container, firsts, strict=True)
+            module: _module(first, list(below(first)), children)
+            for module, first in zip(self.container, self.firsts, strict=True)
         }
 
     def kill(self, module: Module) -> None:
@@ -110,4 +113,4 @@ def wait_until(what: str, missing: object, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while left := missing():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}: {left}"
-        time.sleep(0.3)
+        time.sleep(0.5)

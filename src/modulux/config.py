@@ -24,6 +24,9 @@ class Settings(Model):
         default_factory=list, description="folders of your own modules, searched before the shipped ones"
     )
     mirror: str | None = Field(default=None, pattern="^(https?|file|copy):/", description="a mirror of the Debian archive")
+    repository: str | None = Field(default=None, description="where snapshots are kept: a folder, or sftp:…, s3:…, rest:…")
+    password_file: Path | None = Field(default=None, description="holds the repository's password")
+    password_command: str | None = Field(default=None, description="prints the repository's password")
     apt_proxy: str | None = Field(default=None, pattern="^http://", description="a proxy that keeps packages between builds")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from modulux import run
 from modulux.engine.enter import enter_argv
-from modulux.engine.protocol import Named, State, Version
+from modulux.engine.protocol import Detail, Named, State, Version
 from modulux.errors import EngineError, HostError
 from modulux.model.plan import IMAGE, Container, Network, Volume
 
@@ -182,6 +182,11 @@ class CommandLineEngine:
         flags = (["--interactive"] if stdin else []) + (["--tty"] if tty else [])
         return self.argv("exec", *flags, container, *command)
 
+    def once_argv(self, image: str, command: Sequence[str]) -> list[str]:
+        """Run a command in a fresh container of the image, without network; the container goes with it."""
+        words = ["run", "--rm", *self.run_options, "--network", "none", "--read-only", "--cap-drop", "all", *self._ulimits()]
+        return self.argv(*self.runtime_words(), *words, "--entrypoint", command[0], image, *command[1:])
+
     def logs_argv(self, container: str, *, follow: bool = False, tail: int | None = None) -> list[str]:
         return self.argv(
             "logs", *(["--follow"] if follow else []), *(["--tail", str(tail)] if tail is not None else []), container
@@ -206,6 +211,19 @@ class CommandLineEngine:
     build_options: tuple[str, ...] = ()
 
     # -- keeping -----------------------------------------------------------------------------------------------------
+
+    def details(self, containers: Sequence[str]) -> list[Detail]:
+        """A closer look at the containers; one that is not there is left out."""
+        items = self._inspect("container", containers) if containers else []
+        return [
+            Detail(
+                name=item["Name"].lstrip("/"),
+                pid=int(item["State"]["Pid"]),
+                image=item["Image"].removeprefix("sha256:"),
+                volumes={m["Name"]: m["Destination"] for m in item["Mounts"] if m.get("Type") == "volume" and m["RW"]},
+            )
+            for item in items
+        ]
 
     def pause(self, containers: Sequence[str]) -> None:
         """Stop the containers' processes where they are, by the kernel's freezer; they notice nothing but the clock."""

@@ -23,6 +23,8 @@ ACTIONS = "io.modulux.actions"
 NEEDS = "io.modulux.needs"
 SCREEN = "io.modulux.screen"
 SESSION = "io.modulux.session"
+STAGED = "io.modulux.staged"
+SWITCH = "io.modulux.switch"
 
 SCHEMA_VERSION = "1"
 

@@ -1,0 +1,101 @@
+"""`modulux backup`: keep a desktop, or have it kept every day."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from modulux.cli.common import Common, DesktopName, Yes, confirm, find_desktop, host_facts, read_desktop
+from modulux.cli.store import Store
+from modulux.cli.ways import me
+from modulux.errors import FileError, RepositoryError, UsageError
+from modulux.keep.backup import Backup, Task
+from modulux.keep.backup import backup as keep
+from modulux.keep.restic import Repository
+from modulux.model.desktop import Desktop
+from modulux.report import Note
+from modulux.resolve.plan import resolve
+
+TAG = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
+
+
+def backup(
+    name: DesktopName,
+    *,
+    tag: Annotated[list[str] | None, Parameter(help="a word of yours by which to find it again")] = None,
+    with_images: Annotated[bool, Parameter(help="keep the images too")] = False,
+    file: Annotated[Path | None, Parameter(help="the desktop file of a desktop that does not run")] = None,
+    yes: Yes = False,
+    store: Store | None = None,
+    common: Common | None = None,
+) -> None:
+    """Keep a desktop: its file, its lock, its homes and shares, and its picture; encrypted, and what is there already only once.
+
+    While it runs it stands still for a moment at the end, so that its files are those of one moment.
+
+    Parameters
+    ----------
+    name
+        the desktop's name
+    """
+    common, store = common or Common(), store or Store()
+    if bad := [t for t in tag or [] if not re.fullmatch(TAG, t)]:
+        raise UsageError(f"`{bad[0]}` is no tag", hint="letters, digits, and _ . + - between them")
+    repository = opened(store, common, yes)
+    task = Task(
+        engine=common.driver,
+        repository=repository,
+        name=name,
+        plan=lambda desktop: resolve(desktop, common.catalog, host_facts()),
+        file=known_file(name, file),
+        tags=tag or [],
+        with_images=with_images,
+    )
+    done = keep(task, common.report)
+    data = dataclasses.asdict(done) | {"repository": repository.shown}
+    common.result(data, lambda console: _show(console, done, repository.shown))
+
+
+def opened(store: Store, common: Common, yes: bool) -> Repository:
+    """The repository, made after a yes where there is none.
+
+    Raises:
+        RepositoryError: there is none, and nobody said yes.
+    """
+    where = store.where(common)
+    new = where.startswith("/") and not Path(where, "config").exists()
+    repository = store.repository(common, yes=yes, twice=new)
+    local = repository.local
+    if local and not local.parent.is_dir():
+        raise RepositoryError(f"there is no folder {local.parent} for the repository", hint="is the disk mounted?")
+    if not repository.exists():
+        if local and local.is_dir() and any(local.iterdir()):
+            raise RepositoryError(
+                f"{where} holds something, but no repository", hint="an empty folder, or one that is not there"
+            )
+        confirm(f"There is no repository at {repository.shown}. Make one?", yes)
+        repository.do("init", "--quiet")
+        common.report(Note(f"a new repository at {repository.shown}; without its password nothing in it can be read again"))
+    return repository
+
+
+def known_file(name: str, file: Path | None) -> Desktop | None:
+    """The desktop file that was given, or the ready-made one of that name."""
+    if file is not None:
+        return read_desktop(file)
+    try:
+        return read_desktop(find_desktop(name))
+    except FileError:
+        return None
+
+
+def _show(console: Console, done: Backup, where: str) -> None:
+    console.print(f"[bold]{done.desktop}[/] is kept as [bold]{done.snapshot[:8]}[/] in {where}.")
+    size = f"{done.bytes / 1e6:,.0f} MB in {done.files:,} files, {done.added / 1e6:,.1f} MB of it new"
+    console.print(f"  {size}; {done.seconds:.1f} s, of which the desktop stood still for {done.frozen:.2f} s")
+    console.print(f"  bring it back   {me()} restore {done.snapshot[:8]}", markup=False)

@@ -1,0 +1,249 @@
+"""Keeping a desktop: its files as they are at one moment, what it is made of, and its picture.
+
+While the desktop runs, restic reads everything once; then the desktop stands still, and restic reads once more, by which it looks
+at each file but reads only those that have changed since. If little has changed since the last snapshot, the first part is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from modulux.desktop.state import look
+from modulux.engine.files import near
+from modulux.engine.protocol import Detail, Engine
+from modulux.errors import EngineError, RepositoryError
+from modulux.keep import inventory
+from modulux.keep.freeze import Moment, frozen, left_frozen
+from modulux.keep.inventory import Inventory, take_stock
+from modulux.keep.manifest import Kept, Manifest, write_lock
+from modulux.keep.reading import Reading
+from modulux.keep.restic import OURS, WARM, Repository
+from modulux.keep.workspace import Workspace, workspace
+from modulux.model.desktop import Desktop
+from modulux.model.plan import Plan
+from modulux.paths import lock
+from modulux.report import Count, Note, Report, step
+from modulux.resolve.plan import container_name
+
+LITTLE = 64 * 1024**2
+"""Bytes of changed files that are read while the desktop stands still."""
+
+LITTLE_AFAR = 1024**2
+"""The same, where they go over a network in that time."""
+
+LONGEST = 60.0
+"""Seconds after which a desktop goes on, whatever comes."""
+
+Plans = Callable[[Desktop], Plan]
+"""A desktop file → its plan."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What was kept. `frozen`: seconds that the desktop stood still; `added`: bytes that the repository did not have."""
+
+    snapshot: str
+    desktop: str
+    frozen: float
+    seconds: float
+    files: int
+    bytes: int
+    added: int
+    images: str | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to keep, where, and under which tags. `plan` gives the plan of a desktop that does not run."""
+
+    engine: Engine
+    repository: Repository
+    name: str
+    plan: Plans
+    file: Desktop | None = None
+    tags: Sequence[str] = ()
+    with_images: bool = False
+    stopped: Callable[[], None] | None = None  # takes the desktop down, where it is to be down and not only still
+
+
+def backup(task: Task, report: Report) -> Backup:
+    """Keep the desktop.
+
+    Raises:
+        NotFoundError: there is nothing of it.
+        RepositoryError, PasswordError, DamagedError: the repository cannot be used; nothing was kept.
+        EngineError: its processes cannot be stopped.
+    """
+    began = time.monotonic()
+    engine = task.engine
+    with lock(f"keep.{engine.name}.{task.name}", lambda: report(Note("another backup of this desktop is under way; waiting"))):
+        for name in left_frozen(engine, container_name(task.name, "")):
+            report(Note(f"{name} stood still since a backup was killed; it goes on"))
+        stock = take_stock(engine, task.name, task.file)
+        images = _keep_images(task, stock, report) if task.with_images else None
+        work = workspace(f"{engine.name}.{task.name}", _paths(engine, stock), engine.near_argv)
+        with _Facts(task, stock, work) as facts:
+            reading, moment = _read(task, work, facts, images, report)
+        return Backup(
+            snapshot=reading.result(whole=True),
+            desktop=task.name,
+            frozen=moment.seconds,
+            seconds=time.monotonic() - began,
+            files=int(reading.summary.get("total_files_processed", 0)),
+            bytes=int(reading.summary.get("total_bytes_processed", 0)),
+            added=int(reading.summary.get("data_added", 0)),
+            images=images,
+        )
+
+
+def _paths(engine: Engine, stock: Inventory) -> dict[str, Any]:
+    paths = engine.volume_paths(list(stock.volumes.values()))
+    missing = sorted(set(stock.volumes.values()) - set(paths))
+    if missing:
+        raise EngineError(f"{engine.name} does not say where {missing[0]} lies")
+    return {name: paths[volume] for name, volume in stock.volumes.items()}
+
+
+class _Facts:
+    """What is said of the desktop beside its files, gathered while restic is at work."""
+
+    def __init__(self, task: Task, stock: Inventory, work: Workspace) -> None:
+        self.task = task
+        self.stock = stock
+        self.work = work
+        self.pool = ThreadPoolExecutor(3)
+
+    def __enter__(self) -> _Facts:
+        plan = None if self.stock.found.modules else self.task.plan(self.stock.file)
+        self.images = self.pool.submit(inventory.images, self.task.engine, self.stock, plan)
+        self.owners = self.pool.submit(self._owners)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(cancel_futures=True)
+
+    def _owners(self) -> dict[str, int]:
+        paths = {name: str(path) for name, path in self.work.mounted.items()}
+        found = near(self.task.engine, "owners", *paths.values()) if paths else {}
+        return {name: int(found[path]) for name, path in paths.items()}
+
+    def look(self) -> None:
+        """Take the pictures, and see to it that all else is known."""
+        shown = self.pool.submit(inventory.pictures, self.task.engine, self.stock.found, self.work.desktop)
+        write_lock(self.work.desktop, self.images.result())
+        self.owners.result()
+        self.shown = shown.result()
+
+    def write(self, images: str | None) -> None:
+        """Write down the moment."""
+        owners = self.owners.result()
+        Manifest(
+            desktop=self.task.name,
+            engine=self.task.engine.name,
+            taken=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            running=self.stock.running,
+            file=self.stock.file.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            volumes=tuple(Kept(n, inventory.seen_at(n, self.stock.file), owners[n]) for n in self.stock.volumes),
+            pictures=self.shown,
+            images=images,
+        ).write(self.work.desktop)
+
+
+def _read(task: Task, work: Workspace, facts: _Facts, images: str | None, report: Report) -> tuple[Reading, Moment]:
+    tags = [OURS, f"desktop:{task.name}", *([f"images:{images}"] if images else []), *task.tags]
+    started = time.time()
+    with contextlib.ExitStack() as stack:
+        warm = _warm(task, work, report) if _much(task, work) else None
+        last = stack.enter_context(Reading(task.repository, work, tags, gated=True, urgent=True))
+        with step(report, "look", "looking at the desktop"):
+            facts.look()
+        moment = _still(task, work, facts, last, images, report)
+        made = last.result(whole=True)
+        if warm is not None:
+            last.discard(warm)
+        _remember(task, work, started, made)
+    return last, moment
+
+
+def _warm(task: Task, work: Workspace, report: Report) -> str:
+    """Read everything while the desktop runs; the id of what that made, which is not of one moment."""
+
+    def progress(done: int, total: int) -> None:
+        report(Count(done // 1024**2, max(total // 1024**2, 1), "MB"))
+
+    with step(report, "read", "reading the files while the desktop runs"):
+        tags = [WARM, f"desktop:{task.name}"]
+        with Reading(task.repository, work, tags, gated=False, progress=progress) as reading:
+            return reading.result(whole=False)
+
+
+def _still(task: Task, work: Workspace, facts: _Facts, last: Reading, images: str | None, report: Report) -> Moment:
+    """Let restic read what has changed while nothing changes."""
+    engine = task.engine
+    if not last.at_gate():
+        last.result(whole=True)
+        raise RepositoryError("restic did not wait until the desktop stood still", hint="is it restic, 0.14 or newer?")
+    with lock(f"{engine.name}.{task.name}"):  # nothing is started or taken away meanwhile
+        if task.stopped is not None:
+            task.stopped()
+            facts.write(images)
+            last.open()
+            last.wait()
+            return Moment()
+        now = {m.name for m in look(engine, task.name).modules.values() if m.state.running}
+        writers = [w for w in facts.stock.writers if w.name in now]
+        with step(report, "still", "the desktop stands still"), frozen(engine, writers) as moment:
+            _touch_mapped(engine, writers, facts.stock.targets)
+            facts.write(images)
+            last.open()
+            if not last.wait(LONGEST):
+                last.end()
+                raise RepositoryError(
+                    f"what had changed could not be kept within {LONGEST:.0f} s, and the desktop cannot stand still for longer",
+                    hint="nothing was kept; is the repository slow, or very much being written?",
+                )
+    return moment
+
+
+def _touch_mapped(engine: Engine, writers: Sequence[Detail], targets: Sequence[str]) -> None:
+    if writers:
+        near(engine, "touch-mapped", *(str(w.pid) for w in writers), "--", *targets)
+
+
+# -- whether a first pass is worth it ------------------------------------------------------------------------------------
+
+
+def _much(task: Task, work: Workspace) -> bool:
+    """Whether more has changed since the last snapshot than can be read while the desktop stands still."""
+    if not work.mounted:
+        return False
+    try:
+        last = json.loads((work.folder / "last.json").read_text())
+        known = last["repository"] == task.repository.where and set(last["volumes"]) == set(work.mounted)
+        since = float(last["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
+    if not known:
+        return True
+    found = near(task.engine, "changed", str(since), *map(str, work.mounted.values()))
+    return int(found["bytes"]) > (LITTLE if task.repository.local else LITTLE_AFAR)
+
+
+def _remember(task: Task, work: Workspace, started: float, snapshot: str) -> None:
+    """Note when the last snapshot was begun: no more than a hint for the next one."""
+    data = {"repository": task.repository.where, "started": started, "snapshot": snapshot, "volumes": sorted(work.mounted)}
+    (work.folder / "last.json").write_text(json.dumps(data))
+
+
+# -- images --------------------------------------------------------------------------------------------------------------
+
+
+def _keep_images(task: Task, stock: Inventory, report: Report) -> str:
+    raise NotImplementedError

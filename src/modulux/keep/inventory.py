@@ -1,0 +1,158 @@
+"""What a desktop is made of at this moment: its file, its volumes, its images and their packages, its pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modulux import run
+from modulux.desktop.ready import picture
+from modulux.desktop.state import Found, Module, look
+from modulux.engine.protocol import Detail, Engine
+from modulux.errors import EngineError, ModuluxError, NotFoundError
+from modulux.keep.manifest import Locked
+from modulux.model.desktop import Desktop
+from modulux.model.plan import KEPT, Plan
+from modulux.parallel import each
+from modulux.paths import cache
+from modulux.resolve.plan import HOME, container_name
+
+QUERY = ("dpkg-query", "--show", "--showformat", "${binary:Package}\\t${Version}\\n")
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A desktop as it was found. `volumes` are those that hold data: their names without the desktop's → the engine's."""
+
+    found: Found
+    file: Desktop
+    volumes: dict[str, str]
+    details: list[Detail]
+
+    @property
+    def running(self) -> bool:
+        return any(m.state.running for m in self.found.modules.values())
+
+    @property
+    def writers(self) -> list[Detail]:
+        """The running containers that may write what is kept."""
+        names = set(self.volumes.values())
+        return [d for d in self.details if d.pid and names & set(d.volumes)]
+
+    @property
+    def targets(self) -> list[str]:
+        """Where those see it."""
+        return sorted({at for d in self.writers for name, at in d.volumes.items() if name in set(self.volumes.values())})
+
+
+def take_stock(engine: Engine, name: str, file: Desktop | None) -> Inventory:
+    """Look at a desktop, running or not.
+
+    Args:
+        file: its desktop file; what the engine has on record goes before.
+
+    Raises:
+        NotFoundError: there is nothing of it, or nothing says what it is made from.
+    """
+    found = look(engine, name)
+    kept = kept_volumes(found)
+    if not (found.modules or kept):
+        raise NotFoundError(f"no desktop `{name}`", hint="modulux ps")
+    if found.desktop_file:
+        file = Desktop.model_validate(found.desktop_file)
+    if file is None or file.name != name:
+        raise NotFoundError(
+            f"`{name}` does not run, and nothing says what it is made from",
+            hint=f"modulux backup {name} --file ITS-DESKTOP-FILE, or start it first",
+        )
+    return Inventory(found, file, kept, engine.details(sorted(found.modules)))
+
+
+def kept_volumes(found: Found) -> dict[str, str]:
+    """The volumes that hold a person's data, not sockets: their names without the desktop's → the engine's."""
+    prefix = container_name(found.desktop, "")
+    return {v.name.removeprefix(prefix): v.name for v in sorted(found.volumes.values(), key=lambda v: v.name) if data(v.labels)}
+
+
+def data(labels: Mapping[str, str]) -> bool:
+    return labels.get(KEPT) == "true"
+
+
+def seen_at(volume: str, desktop: Desktop) -> str:
+    """Where the desktop's modules see a volume, by its name without the desktop's."""
+    kind, _, name = volume.partition(".")
+    if kind == "share" and name in desktop.shares:
+        return desktop.shares[name].target
+    return HOME
+
+
+def images(engine: Engine, stock: Inventory, plan: Plan | None) -> list[Locked]:
+    """Every image with its packages: those that run, or else those that the plan would start.
+
+    Raises:
+        EngineError: an image's packages cannot be listed.
+    """
+    modules = stock.found.modules
+    there = [(modules[d.name].id, modules[d.name].state.image, d.image, d.name if d.pid else None) for d in stock.details]
+    if not there and plan is not None:
+        ids = engine.image_ids([c.image for c in plan.containers])
+        there = [(c.module, c.image, ids[c.image], None) for c in plan.containers if c.image in ids]
+    unique = sorted({entry[:3]: entry for entry in there}.values(), key=lambda entry: entry[0])
+    packages = each(unique, lambda entry: _packages(engine, entry[2], entry[3]), workers=4) if unique else {}
+    return [Locked(module, ref, id, packages[module, ref, id, name]) for module, ref, id, name in unique]
+
+
+def _packages(engine: Engine, image: str, container: str | None) -> dict[str, str]:
+    """The packages of an image, which never change: they are asked for once."""
+    remembered = cache() / "packages" / f"{image}.json"
+    try:
+        return dict(json.loads(remembered.read_text()))
+    except (OSError, ValueError):
+        pass
+    argv = engine.exec_argv(container, QUERY) if container else engine.once_argv(image, QUERY)
+    done = run.run(argv, timeout=60)
+    if not done.ok:
+        raise EngineError(f"the packages of image {image[:12]}: {done.stderr.strip() or f'exit status {done.status}'}")
+    packages = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
+    remembered.parent.mkdir(parents=True, exist_ok=True)
+    written = remembered.with_suffix(".new")
+    written.write_text(json.dumps(packages))
+    written.replace(remembered)
+    return packages
+
+
+def pictures(engine: Engine, found: Found, folder: Path) -> tuple[str, ...]:
+    """Write each screen's picture, as it comes through its viewer, to `picture.SCREEN.png`; the screens that have one."""
+    for old in folder.glob("picture.*.png"):
+        old.unlink()
+    viewers = screens(found)
+    each(list(viewers), lambda screen: _picture(engine, viewers[screen], folder / picture_name(screen)))
+    return tuple(screen for screen in viewers if (folder / picture_name(screen)).is_file())
+
+
+def picture_name(screen: str) -> str:
+    return f"picture.{screen}.png"
+
+
+def screens(found: Found) -> dict[str, Module]:
+    """Each screen's first running viewer that speaks RFB."""
+    seen: dict[str, Module] = {}
+    for module in found.modules.values():
+        if module.state.running and "rfb" in module.sockets:
+            seen.setdefault(module.screen, module)
+    return seen
+
+
+def _picture(engine: Engine, viewer: Module, file: Path) -> None:
+    try:
+        with picture(engine, viewer.name, viewer.sockets["rfb"]) as client:
+            frame = client.frame()
+    except ModuluxError:
+        return  # a desktop that cannot show itself can still be kept
+    frame.image().save(file, "PNG", compress_level=1)
+
+
+def locked_references(images: Sequence[Locked]) -> list[str]:
+    return sorted({image.reference for image in images})

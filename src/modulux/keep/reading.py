@@ -1,0 +1,157 @@
+"""One `restic backup` under way, in a thread of its own; it waits at a gate until it is told to read.
+
+restic opens the file of its `--exclude-file` after it has opened the repository and before it looks at any file to be kept. That
+file is a pipe of ours, without any pattern in it: while nothing has come through it, nothing is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from modulux import run
+from modulux.errors import ModuluxError, RepositoryError
+from modulux.keep import fifo
+from modulux.keep.failures import failure
+from modulux.keep.restic import END_WITH_US, INCOMPLETE, Repository
+from modulux.keep.workspace import DESKTOP, VOLUMES, Workspace
+
+Progress = Callable[[int, int], None]
+"""Told bytes done, and bytes in all."""
+
+
+class Reading:
+    """A pass over the workspace. As a context manager it is ended with the context, whatever it was at.
+
+    Args:
+        gated: wait for `open` before anything is read.
+        tags: of the snapshot that it makes.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        work: Workspace,
+        tags: Sequence[str],
+        *,
+        gated: bool,
+        urgent: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        self.repository = repository
+        self.progress = progress
+        self.gate: Path | None = None
+        self.process: subprocess.Popen[str] | None = None
+        self.summary: dict[str, Any] = {}
+        self.said: list[str] = []
+        self.status: int | None = None
+        self.error: BaseException | None = None
+        words = ["backup", "--json", *(w for tag in tags for w in ("--tag", tag))]
+        if gated:
+            self.gate = fifo.make(work.folder / "gate")
+            words += ["--exclude-file", str(self.gate)]
+        self.argv = [*END_WITH_US, *work.argv(repository.argv(*words, DESKTOP, VOLUMES))]
+        if urgent:
+            self.argv = ["nice", "-n", "-10", *self.argv]  # no more than a wish without root
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Reading:
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.end()
+
+    def _run(self) -> None:
+        try:
+            with ExitStack() as stack:
+                env = self.repository.told(stack)
+                process, lines = stack.enter_context(run.lines(self.argv, env=env))
+                self.process = process
+                for line in lines:
+                    self._line(line)
+                self.status = process.wait()
+        except BaseException as error:  # noqa: BLE001  it is raised where the end is waited for
+            self.error = error
+
+    def _line(self, line: str) -> None:
+        try:
+            data = json.loads(line)
+            kind = data["message_type"]
+        except (ValueError, KeyError, TypeError):
+            self.said.append(line)
+            return
+        if kind == "summary":
+            self.summary = data
+        elif kind == "error":
+            self.said.append(str(data.get("error", {}).get("message") or data))
+        elif kind == "status" and self.progress is not None:
+            self.progress(int(data.get("bytes_done", 0)), int(data.get("total_bytes", 0)))
+
+    def at_gate(self) -> bool:
+        """Wait until restic stands at the gate; False if it has ended before."""
+        assert self.gate is not None
+        self._held = fifo.reader(self.gate, self.thread.is_alive)
+        return self._held is not None
+
+    def open(self) -> None:
+        """Let it read."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+    _held: int | None = None
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for its end; False if it has not come within `seconds`."""
+        self.thread.join(seconds)
+        return not self.thread.is_alive()
+
+    def result(self, *, whole: bool) -> str:
+        """The id of the snapshot that it made, once it has ended.
+
+        Args:
+            whole: it is an error if a file could not be read.
+
+        Raises:
+            RepositoryError, PasswordError, DamagedError.
+        """
+        self.thread.join()
+        if self.error is not None:
+            raise self.error
+        made = self.summary.get("snapshot_id")
+        if self.status == 0 and made:
+            return str(made)
+        if self.status == INCOMPLETE and made:
+            if not whole:
+                return str(made)
+            self.discard(str(made))
+            last = (self.said or ["?"])[0]
+            raise RepositoryError(f"a file could not be read: {last}", hint="nothing was kept; run the same command again")
+        raise failure("\n".join(self.said), self.status or 1, self.repository.shown)
+
+    def discard(self, snapshot: str) -> None:
+        with contextlib.suppress(ModuluxError):
+            self.repository.do("forget", "--quiet", snapshot)
+
+    def end(self) -> None:
+        """End it, if it has not ended; restic takes its lock back on SIGINT."""
+        if self.thread.is_alive() and self.process is not None:
+            with contextlib.suppress(OSError):
+                self.process.send_signal(signal.SIGINT)
+            self.thread.join(5)
+            with contextlib.suppress(OSError):
+                self.process.kill()
+        self.open()
+        self.thread.join()
+        if self.gate is not None:
+            self.gate.unlink(missing_ok=True)

@@ -1,0 +1,233 @@
+"""A repository of restic's, and the commands of restic that are needed here.
+
+The password goes through a named pipe and the repository's address through the environment: neither stands in `ps`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from modulux import run
+from modulux.errors import NotFoundError
+from modulux.keep import fifo
+from modulux.keep.failures import LockedError, failure
+from modulux.keep.workspace import Workspace
+from modulux.paths import cache
+
+OURS = "modulux"
+"""A tag of every snapshot of a desktop."""
+
+WARM = "modulux-warm"
+"""The tag of what is read before a desktop is frozen, instead; it goes when the snapshot is there."""
+
+END_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""In front of what must not go on alone when this process is killed."""
+
+INCOMPLETE = 3
+"""restic's exit status when it could not read all files."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A snapshot as the repository lists it."""
+
+    id: str
+    time: datetime
+    host: str
+    tags: tuple[str, ...]
+
+    @property
+    def short(self) -> str:
+        return self.id[:8]
+
+    def tag(self, key: str) -> str | None:
+        """The value of a tag `key:value`."""
+        return next((tag.partition(":")[2] for tag in self.tags if tag.startswith(f"{key}:")), None)
+
+    @property
+    def desktop(self) -> str:
+        return self.tag("desktop") or ""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Where snapshots are kept: a folder, or what restic takes (`sftp:…`, `s3:…`, `rest:…`). `near` leads to the volumes."""
+
+    where: str
+    password: bytes
+    near: Callable[[Sequence[str]], list[str]] = field(default=list)
+    user: bool = False  # whether `near` makes this user root in a namespace of its own
+
+    @property
+    def local(self) -> Path | None:
+        """Its folder, if it is one on this machine."""
+        return Path(self.where) if self.where.startswith("/") else None
+
+    @property
+    def shown(self) -> str:
+        """Its address for people, without a password in it."""
+        head, at, host = self.where.rpartition("@")
+        user, colon, _ = head.rpartition(":")
+        return f"{user}:…@{host}" if at and colon and "//" in user else self.where
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "RESTIC_REPOSITORY": self.where,
+            "RESTIC_PASSWORD": "",
+            "RESTIC_PASSWORD_COMMAND": "",
+            "RESTIC_PROGRESS_FPS": "5",
+        }
+
+    def argv(self, *words: str) -> list[str]:
+        """A command of restic's; the password's pipe is named by RESTIC_PASSWORD_FILE."""
+        options: list[str] = []
+        if self.user and self.where.startswith("sftp:"):
+            options = ["--option", f"sftp.command={_as_oneself(self.where)}"]
+        return ["restic", *options, *words]
+
+    def told(self, stack: ExitStack) -> dict[str, str]:
+        """The environment for one command that is told the password; for as long as the stack."""
+        folder = cache() / "keep"
+        folder.mkdir(parents=True, exist_ok=True)
+        pipe = folder / f"password.{os.getpid()}.{threading.get_ident()}"
+        stack.enter_context(fifo.told(pipe, self.password + b"\n"))
+        return {**self.environment(), "RESTIC_PASSWORD_FILE": str(pipe)}
+
+    def do(self, *words: str, mounts: Workspace | None = None, input_from: Sequence[str] | None = None) -> str:
+        """Run a command of restic's to its end; its stdout.
+
+        Args:
+            mounts: where it runs, with volumes mounted in it.
+            input_from: a command whose stdout it reads.
+
+        Raises:
+            RepositoryError, PasswordError, DamagedError: see `failure`.
+        """
+        try:
+            return self._once(words, mounts, input_from)
+        except LockedError:
+            if not self.unlock_own():
+                raise
+            return self._once(words, mounts, input_from)
+
+    def _once(self, words: Sequence[str], mounts: Workspace | None, input_from: Sequence[str] | None) -> str:
+        argv = self.argv(*words)
+        argv = [*END_WITH_US, *(mounts.argv(argv) if mounts else self.near(argv))]
+        with ExitStack() as stack:
+            env = self.told(stack)
+            if input_from is None:
+                done = run.run(argv, env=env)
+            else:
+                first, done = run.joined(input_from, argv, env=env)
+                if not first.ok:
+                    raise failure(first.stderr, first.status, self.shown)
+        if not done.ok:
+            raise failure(done.stderr + "\n" + done.stdout, done.status, self.shown)
+        return done.stdout
+
+    def unlock_own(self) -> bool:
+        """Remove the locks of processes of this machine that are dead, if there are no others that are in the way.
+
+        restic itself calls a lock stale when its process is gone, or when it was not renewed for half an hour.
+        """
+        before = self._locks()
+        if not before:
+            return True  # it has gone meanwhile
+        if not any(_dead(lock) for lock in before):
+            return False
+        self._once(["unlock"], None, None)
+        return len(self._locks()) < len(before)
+
+    def _locks(self) -> list[dict[str, Any]]:
+        ids = self._once(["list", "locks", "--no-lock", "--quiet"], None, None).split()
+        return [dict(json.loads(self._once(["cat", "lock", id, "--no-lock", "--quiet"], None, None))) for id in ids]
+
+    # -- what is in it -----------------------------------------------------------------------------------------------
+
+    def snapshots(self, *tags: str) -> list[Stored]:
+        """All that carry all of the tags, the oldest first; other people's snapshots are in nobody's way."""
+        words = ["snapshots", "--json", "--no-lock", *(["--tag", ",".join(tags)] if tags else [])]
+        items = json.loads(self.do(*words) or "[]") or []
+        return sorted((_stored(item) for item in items), key=lambda s: s.time)
+
+    def find(self, word: str) -> Stored:
+        """The snapshot that `word` means: the beginning of its id, `latest`, or a desktop's name for its latest.
+
+        Raises:
+            NotFoundError: there is none, or several begin so.
+        """
+        every = self.snapshots(OURS)
+        if word == "latest" and every:
+            return every[-1]
+        named = [s for s in every if s.desktop == word]
+        if named:
+            return named[-1]
+        begin = [s for s in every if s.id.startswith(word.lower())] if len(word) >= 4 else []
+        if len(begin) != 1:
+            what = f"several snapshots begin with `{word}`" if begin else f"no snapshot `{word}` in {self.shown}"
+            raise NotFoundError(what, hint="modulux snapshots lists them")
+        return begin[0]
+
+    def read(self, snapshot: str, path: str) -> str:
+        """The text of a file in a snapshot."""
+        return self.do("dump", "--no-lock", snapshot, path)
+
+    def exists(self) -> bool:
+        """Whether there is a repository that the password opens; False where there is none.
+
+        Raises:
+            PasswordError, RepositoryError, DamagedError: it cannot be opened.
+        """
+        from modulux.keep.failures import AbsentError  # noqa: PLC0415
+
+        try:
+            self.do("cat", "config", "--no-lock", "--quiet")
+        except AbsentError:
+            return False
+        return True
+
+
+def location(word: str) -> str:
+    """A repository's address as restic takes it; a folder's as an absolute path, wherever restic is started."""
+    scheme, colon, _ = word.partition(":")
+    if colon and scheme.isalnum() and scheme != "local" and "/" not in scheme:
+        return word
+    return os.path.abspath(Path(word.removeprefix("local:")).expanduser())  # noqa: PTH100  links stay as they are
+
+
+def _stored(item: Mapping[str, Any]) -> Stored:
+    time = datetime.fromisoformat(item["time"][:19] + "+00:00" if item["time"].endswith("Z") else _seconds(item["time"]))
+    return Stored(item["id"], time, item.get("hostname", ""), tuple(item.get("tags") or ()))
+
+
+def _seconds(text: str) -> str:
+    """The time without parts of a second, of which there may be nine digits."""
+    head, dot, tail = text.partition(".")
+    return head + tail.lstrip("0123456789") if dot else text
+
+
+def _dead(lock: Mapping[str, Any]) -> bool:
+    """Whether the lock is one of this machine's whose process is gone."""
+    if lock.get("hostname") != os.uname().nodename:
+        return False
+    return not Path(f"/proc/{int(lock.get('pid', 0))}").exists()
+
+
+def _as_oneself(where: str) -> str:
+    """The command for SFTP as the user and not as root of the namespace, whose keys and settings ssh would look for."""
+    rest = where.removeprefix("sftp:").removeprefix("//")
+    host = rest.partition("/")[0] if where.startswith("sftp://") else rest.partition(":")[0]
+    port: list[str] = []
+    if where.startswith("sftp://") and ":" in host:
+        host, _, number = host.rpartition(":")
+        port = ["-p", number]
+    words = ["unshare", "--user", f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}", "ssh", *port, host, "-s", "sftp"]
+    return " ".join(words)

@@ -54,7 +54,9 @@ def becomes(client: Client, width: int, height: int, seconds: float = 15) -> Non
 
 
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize(("display", "viewer"), [("xvfb", "x11vnc"), ("xdummy", "x11vnc"), ("xvnc", "xvnc")])
+@pytest.mark.parametrize(
+    ("display", "viewer"), [("xvfb", "x11vnc"), ("xdummy", "x11vnc"), ("xvnc", "xvnc"), ("xpra", "x11vnc")]
+)
 def test_a_display_is_closed_drawn_and_changes_its_size(
     cli: Cli, desktop_file: Write, tmp_path: Path, display: str, viewer: str
 ) -> None:

@@ -43,7 +43,7 @@ def dockerd(folder: Path, seconds: float = 60) -> Iterator[dict[str, str]]:
     ]
     log = folder / "dockerd.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=_end_with_parent)  # noqa: PLW1509
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=end_with_parent)  # noqa: PLW1509
     try:
         environment = {"DOCKER_HOST": socket}
         _wait(process, environment, log, seconds)
@@ -55,12 +55,12 @@ def dockerd(folder: Path, seconds: float = 60) -> Iterator[dict[str, str]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        _unmount(data, folder)
+        unmount(data, folder)
         shutil.rmtree(data)
         _forget_rules(before)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A run of the tests that is killed must not leave a daemon."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -83,8 +83,8 @@ def _wait(process: subprocess.Popen[bytes], environment: dict[str, str], log: Pa
         time.sleep(0.1)
 
 
-def _unmount(*folders: Path) -> None:
-    """The daemon leaves its data folder mounted on itself, and what its containers had when it was killed."""
+def unmount(*folders: Path) -> None:
+    """Unmount all below: the daemon leaves its data folder mounted on itself, and what its containers had when it was killed."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in reversed(points):
         if any(Path(point).is_relative_to(folder) for folder in folders):

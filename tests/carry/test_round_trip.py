@@ -1,0 +1,48 @@
+"""A desktop carried from Podman to a machine with Docker, and from there to another one with Podman; neither has a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+from tests.carry.conftest import LISTING, Carried
+from tests.support.machine import Machine, machine
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def differing(one: Path, other: Path) -> float:
+    """The share of the picture that differs; the clock always does."""
+    with Image.open(one) as a, Image.open(other) as b:
+        assert a.size == b.size
+        difference = ImageChops.difference(a.convert("RGB"), b.convert("RGB")).convert("L").point(lambda v: 255 if v else 0)
+        return difference.histogram()[255] / (a.size[0] * a.size[1])
+
+
+def is_the_same(there: Machine, name: str, carried: Carried, shot: Path) -> None:
+    there.run("up", name)  # builds nothing: there is neither a network nor an archive
+    assert there.inside(name, "terminal", LISTING) == carried.listing
+    there.run("screenshot", name, "-o", str(shot))
+    assert differing(carried.picture, shot) < 0.005
+
+
+def test_from_podman_to_docker_and_back(carried: Carried, tmp_path: Path) -> None:
+    with machine("docker") as docker:
+        said = docker.json("import", str(carried.file))
+        assert said["digest"] == carried.digest
+        assert len(said["images"]) == 7
+        is_the_same(docker, carried.name, carried, tmp_path / "docker.png")
+        taken = docker.run("import", str(carried.file), status=10)
+        assert "--as" in taken.stderr
+        back = tmp_path / "back.modulux"
+        exported = docker.json("export", carried.name, "-o", str(back))
+        docker.run("down", carried.name, "--volumes", "--yes")
+        assert docker.left(carried.name) == []
+    assert len(exported["images"]) == 7
+    with machine("podman") as podman:
+        podman.run("import", str(back), "--as", "t-other")
+        is_the_same(podman, "t-other", carried, tmp_path / "podman.png")
+        assert podman.inside("t-other", "terminal", "hostname").strip() == "t-other"
+        podman.run("down", "t-other", "--volumes", "--yes")
+        assert podman.left("t-other") == []

@@ -18,9 +18,15 @@ from modulux.errors import EngineError, ModuluxError
 from modulux.images.build import Sources, build
 from modulux.matrix.judge import Judge, Step
 from modulux.matrix.pairs import NAME, TERMINAL, Pair, desktop_of, seen_by
+from modulux.model.plan import Container
 from modulux.report import Report
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import HostFacts, container_name, resolve
+from modulux.rfb import Client, open_pipe, wait_drawn
+from modulux.xpra import XpraClient
+
+DRAWN = 30.0
+"""Seconds that the picture may take once every module is ready; where it comes by RFB, `up` has seen it already."""
 
 
 @dataclass
@@ -55,20 +61,27 @@ def outcomes(
         yield outcome
 
 
+def looking(engine: CommandLineEngine, viewer: Container) -> Client:
+    """A client of the viewer: by RFB, or by Xpra's protocol, which the page of a viewer that has one speaks."""
+    if "rfb" in viewer.sockets:
+        return picture(engine, viewer.name, viewer.sockets["rfb"])
+    return XpraClient(open_pipe(engine.exec_argv(viewer.name, ["nc", "-N", "-U", viewer.sockets["page"]], stdin=True)))
+
+
 def _one(outcome: Outcome, catalog: Catalog, engine: CommandLineEngine, sources: Sources, report: Report) -> None:
     pair = outcome.pair
     plan = resolve(desktop_of(pair, catalog), catalog, HostFacts())
     build(plan.images, catalog, engine, sources, report)
     begun = time.monotonic()
     up(engine, plan, report, lambda: None)
-    outcome.seconds = time.monotonic() - begun
-    outcome.steps.append(Step("starts, panel drawn", True))
     viewer = seen_by(plan, pair)
     assert viewer is not None  # else it would be no pair
     session = catalog.module(f"session/{pair.session}").contract
-    with picture(engine, viewer.name, viewer.sockets["rfb"]) as client:
+    with looking(engine, viewer) as client:
+        wait_drawn(client, [area for c in plan.containers for area in c.ready.drawn], DRAWN)
+        outcome.seconds = time.monotonic() - begun
+        outcome.steps.append(Step("starts, panel drawn", True))
         judge = Judge(client, engine, container_name(NAME, TERMINAL))
-        client.frame()
         outcome.steps.append(judge.types())
         outcome.steps.append(judge.menu(session.probe))
         outcome.picture = judge.settled(0.5)

@@ -41,7 +41,7 @@ def _head(outcomes: Sequence[Outcome], machine: str) -> list[str]:
         "",
         f"Written by `modulux matrix`: {passed} of {len(outcomes)} passed. {machine}",
         "",
-        "Each is started as a desktop with a terminal and judged over RFB as a person would: the panel is drawn, the menu",
+        "Each is started as a desktop with a terminal and judged by sight as a person would: the panel is drawn, the menu",
         "opens, what is typed into the terminal arrives in a file, a second window is dragged by its title bar. Seconds are",
         "those until all of it can be used.",
         "",

@@ -21,7 +21,7 @@ TERMINAL = "terminal"
 
 @dataclass(frozen=True)
 class Pair:
-    """A display (none where the session is one), a session, and a viewer (none where the display speaks RFB itself)."""
+    """A display (none where the session is one), a session, and a viewer (none where the display shows itself)."""
 
     display: str | None
     session: str
@@ -33,7 +33,7 @@ class Pair:
 
 
 def pairs(catalog: Catalog) -> list[Pair]:
-    """All that resolve to a picture over RFB."""
+    """All that resolve to a picture that can be looked at: over RFB, or as Xpra shows it."""
     return list(_possible(catalog))
 
 
@@ -62,9 +62,9 @@ def _shows(pair: Pair, catalog: Catalog) -> bool:
 
 
 def seen_by(plan: Plan, pair: Pair) -> Container | None:
-    """The container through which the pair is seen over RFB."""
-    shown = pair.viewer or pair.display or pair.session
-    return next((c for c in plan.containers if "rfb" in c.sockets and c.short == shown), None)
+    """The container through which the pair is seen, by RFB or by its own page."""
+    shown = f"viewer/{pair.viewer}" if pair.viewer else f"display/{pair.display}" if pair.display else f"session/{pair.session}"
+    return next((c for c in plan.containers if {"rfb", "page"} & set(c.sockets) and c.module == shown), None)
 
 
 def desktop_of(pair: Pair, catalog: Catalog) -> Desktop:

@@ -52,6 +52,18 @@ class CommandLine:
         """Build what a desktop needs."""
         self._run("build", "--desktop", str(file), "--yes")
 
+    def run(self, name: str, app: str) -> None:
+        """An app more on a running desktop."""
+        self._run("run", name, app, "--yes")
+
+    def stop(self, name: str, app: str) -> None:
+        """An app less."""
+        self._run("stop", name, app)
+
+    def swap(self, name: str, *changes: str) -> None:
+        """Change parts of a running desktop."""
+        self._run("swap", name, *changes)
+
     def plan(self, file: Path) -> dict[str, Any]:
         return self._json("plan", str(file))
 

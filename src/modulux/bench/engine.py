@@ -44,9 +44,21 @@ def remove(engine: CommandLineEngine, *names: str) -> None:
 
 def client(engine: CommandLineEngine, container: str, socket: str) -> rfb.Client:
     """An RFB client at a unix socket inside a container, as soon as there is one; by one `exec`, on every engine."""
+    return rfb.Client(_relayed(engine, container, socket), timeout=60)
+
+
+def _relayed(engine: CommandLineEngine, container: str, socket: str) -> rfb.Stream:
     script = 'until [ -S "$1" ]; do sleep 0.02; done; exec nc -N -U "$1"'
-    argv = engine.exec_argv(container, ["sh", "-c", script, "sh", socket], stdin=True)
-    return rfb.Client(rfb.open_pipe(argv), timeout=60)
+    return rfb.open_pipe(engine.exec_argv(container, ["sh", "-c", script, "sh", socket], stdin=True))
+
+
+def stream(engine: CommandLineEngine, container: str, volume: str, socket: str) -> tuple[rfb.Stream, bool]:
+    """A connection to a socket in a volume, and whether it is direct: it is if the volume can be reached from here."""
+    try:
+        with _near(place(engine, volume, socket)) as path:
+            return rfb.open_unix(path), True
+    except (OSError, RfbError, EngineError, KeyError):
+        return _relayed(engine, container, socket), False
 
 
 @contextlib.contextmanager

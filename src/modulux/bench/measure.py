@@ -10,26 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modulux.bench import fat, keys, many, size
+from modulux.bench import added, fat, keys, many, size, viewers, worlds
 from modulux.bench.cli import MODULES, CommandLine, desktop
 from modulux.bench.figures import Figure, Results
 from modulux.bench.start import Start
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import UsageError
 
-FIGURES = ("start", "key", "memory", "size", "many")
-"""Names of the figures. `start` and `memory` come from the same desktops: asking for one measures both."""
+FIGURES = ("start", "key", "memory", "size", "many", "viewers", "cpu", "added", "worlds", "worlds-memory")
+"""Names of the figures. Those of PAIRS come from the same desktops: asking for one measures both."""
+
+PAIRS = (("start", "memory"), ("viewers", "cpu"), ("worlds", "worlds-memory"))
 
 PROBE = "bench-plan"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How much to measure: rounds of starts, keys each way, desktops side by side; and which figures."""
+    """How much to measure: rounds of starts, keys each way, desktops side by side, seconds of a film; and which figures."""
 
     rounds: int = 5
     keys: int = 200
     desktops: int = 20
+    seconds: int = 10
     figures: Sequence[str] = FIGURES
 
 
@@ -67,6 +70,12 @@ def measure(
             found.append(size.measure(engine, cli.plan(whole)))
         if "many" in options.figures:
             found.append(many.measure(engine, cli, folder, options.desktops, say))
+        if {"viewers", "cpu"} & set(options.figures):
+            found += viewers.measure(engine, cli, folder, options.seconds, say)
+        if "added" in options.figures:
+            found.append(added.measure(engine, cli, folder, say))
+        if {"worlds", "worlds-memory"} & set(options.figures):
+            found += worlds.measure(engine, cli, say)
     if {"start", "memory"} & set(options.figures):
         say(f"the images to compare with stay, for the next time: {engine.program} images {fat.REPOSITORY}/*")
     return Results(machine(engine), tuple(figure for figure in found if figure.key in options.figures))

@@ -23,6 +23,7 @@ def bench(
     rounds: Annotated[int, Parameter(help="starts of each desktop")] = 5,
     keys: Annotated[int, Parameter(help="keys pressed each way")] = 200,
     desktops: Annotated[int, Parameter(help="desktops side by side")] = 20,
+    seconds: Annotated[int, Parameter(help="seconds of a moving picture through each viewer")] = 10,
     picture: Annotated[Path | None, Parameter(name="--plot", help="an SVG file to draw the figures into")] = None,
     yes: Yes = False,
     common: Common | None = None,
@@ -32,13 +33,13 @@ def bench(
     Parameters
     ----------
     figures
-        some of: start, key, memory, size, many; all of them without
+        some of: start, key, memory, size, many, viewers, cpu, added, worlds, worlds-memory; all of them without
     """
     common = common or Common()
     if picture and not picture.parent.is_dir():
         raise UsageError(f"--plot {picture}: no such folder", hint=f"mkdir -p {picture.parent}")
     prepare_host(common, yes)
-    options = Options(rounds, keys, desktops, figures or FIGURES)
+    options = Options(rounds, keys, desktops, seconds, figures or FIGURES)
     results = measure(common.driver, options, lambda line: common.report(Note(line)))
     common.result(results.to_json(), lambda console: _show(console, results))
     if picture:  # last: the figures took minutes and are not lost with it

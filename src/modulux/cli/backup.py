@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
-from modulux.cli.common import Common, DesktopName, Yes, confirm, find_desktop, host_facts, read_desktop
+from modulux.cli.common import Common, DesktopName, Yes, confirm, host_facts
+from modulux.cli.known import known_file
 from modulux.cli.store import Store
 from modulux.cli.ways import me
-from modulux.errors import FileError, RepositoryError, UsageError
+from modulux.errors import PasswordError, RepositoryError, UsageError
 from modulux.keep.backup import Backup, Task
 from modulux.keep.backup import backup as keep
 from modulux.keep.restic import Repository
-from modulux.model.desktop import Desktop
+from modulux.keep.schedule import has_systemd, write
+from modulux.keep.schedule import schedule as planned
 from modulux.report import Note
 from modulux.resolve.plan import resolve
 
@@ -30,11 +36,12 @@ def backup(
     tag: Annotated[list[str] | None, Parameter(help="a word of yours by which to find it again")] = None,
     with_images: Annotated[bool, Parameter(help="keep the images too")] = False,
     file: Annotated[Path | None, Parameter(help="the desktop file of a desktop that does not run")] = None,
+    schedule: Annotated[str | None, Parameter(help="hourly, daily, weekly, monthly: set this up, after showing it")] = None,
     yes: Yes = False,
     store: Store | None = None,
     common: Common | None = None,
 ) -> None:
-    """Keep a desktop: its file, its lock, its homes and shares, and its picture; encrypted, and what is there already only once.
+    """Keep a desktop: its file, its lock, its homes and shares, and its picture; encrypted, and stored once.
 
     While it runs it stands still for a moment at the end, so that its files are those of one moment.
 
@@ -46,6 +53,11 @@ def backup(
     common, store = common or Common(), store or Store()
     if bad := [t for t in tag or [] if not re.fullmatch(TAG, t)]:
         raise UsageError(f"`{bad[0]}` is no tag", hint="letters, digits, and _ . + - between them")
+    if schedule:
+        words = [w for t in tag or [] for w in ("--tag", t)] + (["--with-images"] if with_images else [])
+        words += ["--file", str(file.absolute())] if file else []
+        _schedule(name, schedule, words, store, common, yes=yes)
+        return
     repository = opened(store, common, yes)
     task = Task(
         engine=common.driver,
@@ -84,14 +96,34 @@ def opened(store: Store, common: Common, yes: bool) -> Repository:
     return repository
 
 
-def known_file(name: str, file: Path | None) -> Desktop | None:
-    """The desktop file that was given, or the ready-made one of that name."""
-    if file is not None:
-        return read_desktop(file)
-    try:
-        return read_desktop(find_desktop(name))
-    except FileError:
-        return None
+def _schedule(name: str, often: str, words: list[str], store: Store, common: Common, *, yes: bool) -> None:
+    """Show the timer's files, ask, and write them."""
+    file, command = store.secrets(common)
+    if file is None and command is None:
+        raise PasswordError("nobody is there to ask at night", hint="--password-file FILE or --password-command 'COMMAND'")
+    secret = ["--password-file", str(file.expanduser().absolute())] if file else ["--password-command", str(command)]
+    argv = [*started(), "backup", name, "--to", store.where(common), *secret, *words, "--engine", common.driver.name]
+    made = planned(name, often, argv, root=os.geteuid() == 0, systemd=has_systemd(), home=Path.home())
+    if not common.json:
+        for path, text in made.files.items():
+            common.report(Note(f"{path}:\n\n{text}"))
+        for line in made.commands:
+            common.report(Note(f"then: {shlex.join(line)}"))
+    confirm("Write this?", yes)
+    write(made)
+    undo = [shlex.join(line) for line in made.undo]
+    data = {"desktop": name, "schedule": often, "files": {str(p): t for p, t in made.files.items()}, "undo": undo}
+    common.result(
+        data, lambda console: console.print(f"{name} is kept {often}. To end that: {' && '.join(undo)}", markup=False)
+    )
+
+
+def started() -> list[str]:
+    """How Modulux is started from elsewhere."""
+    checkout = os.environ.get("MODULUX_CHECKOUT")
+    if checkout:
+        return [f"{checkout}/modulux"]
+    return [shutil.which("modulux") or str(Path(sys.argv[0]).absolute())]
 
 
 def _show(console: Console, done: Backup, where: str) -> None:

@@ -6,15 +6,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from modulux.cli.common import Common, DesktopName, Yes, confirm, host_facts
+from modulux.cli.common import Common, DesktopName, Yes, confirm
 from modulux.cli.host import prepare_host
+from modulux.cli.shop import workshop
 from modulux.cli.store import Store
 from modulux.cli.ways import me
 from modulux.desktop import switch
 from modulux.desktop.up import up as bring_up
-from modulux.images.build import build
-from modulux.keep.restore import manifest_of, question, renamed, replace, restore_volumes, target_of
-from modulux.resolve.plan import resolve
+from modulux.keep.images import bring_images
+from modulux.keep.paths import restore_paths
+from modulux.keep.restore import question, renamed, replace, restore_volumes, target_of
+from modulux.keep.shop import Source
+from modulux.paths import lock
 
 
 def restore(
@@ -39,22 +42,27 @@ def restore(
     common, store = common or Common(), store or Store()
     engine = common.driver
     repository = store.repository(common, yes=yes)
-    stored = repository.find(snapshot)
-    manifest = manifest_of(repository, stored)
+    shop, source = workshop(common, repository), Source(repository, repository.find(snapshot))
+    manifest = source.manifest
     target = target_of(engine, manifest, as_)
-    desktop = renamed(manifest.model(), target.name)
+    data: dict[str, object] = {"desktop": target.name, "snapshot": source.stored.id, "taken": manifest.taken}
+    if path:
+        replaced = restore_paths(shop, source, target, path, lambda asked: confirm(asked, yes))
+        data |= {"paths": path, "replaced": replaced}
+        common.result(data, lambda console: console.print(f"{', '.join(path)}: as of {manifest.taken[:16]}", markup=False))
+        return
     if asked := question(target, manifest):
         confirm(asked, yes)
-    plan = resolve(desktop, common.catalog, host_facts())
+    plan = shop.plan(renamed(manifest.model(), target.name))
     if not no_start:
         prepare_host(common, yes)
-    restore_volumes(engine, repository, stored, manifest, target, common.report)
-    replace(engine, target, [v.name for v in manifest.volumes], common.report)
-    switch.discard(engine, target.name)
+    with lock(f"keep.{engine.name}.{target.name}"):
+        restore_volumes(shop, source, target)
+        replace(shop, target, source.parts)
+        switch.discard(engine, target.name)
     if not no_start:
-        bring_up(engine, plan, common.report, lambda: build(plan.images, common.catalog, engine, common.sources, common.report))
-    data = {"desktop": target.name, "snapshot": stored.id, "taken": manifest.taken, "started": not no_start}
-    common.result(
-        data,
-        lambda console: console.print(f"{target.name} is back as it was. To see it: {me()} open {target.name}", markup=False),
-    )
+        bring_images(shop, source, [c.image for c in plan.containers])
+        bring_up(engine, plan, common.report, lambda: shop.build(plan))
+    said = f"{target.name} is back as it was." + ("" if no_start else f" To see it: {me()} open {target.name}")
+    data |= {"started": not no_start}
+    common.result(data, lambda console: console.print(said, markup=False))

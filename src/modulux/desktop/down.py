@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from modulux.desktop.change import removal_waves
 from modulux.desktop.state import Found, look
+from modulux.desktop.switch import finish
 from modulux.engine.protocol import Engine
 from modulux.errors import NotFoundError
 from modulux.model.plan import KEPT
@@ -37,6 +38,8 @@ def down(engine: Engine, desktop: str, report: Report, *, volumes: bool = False)
         found = look(engine, desktop)
         if not (found.modules or found.networks or found.volumes):
             raise NotFoundError(f"no desktop `{desktop}`", hint="modulux ps")
+        if finish(engine, found):
+            found = look(engine, desktop)
         return remove(engine, found, report, volumes=volumes)
 
 

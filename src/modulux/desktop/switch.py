@@ -1,8 +1,8 @@
-"""New content for a desktop's volumes: laid beside them first, whole, then switched to in one step that cannot be left half-done.
+"""New content for a desktop's volumes: laid beside them first, whole, then switched to in a step that cannot be left half-done.
 
-Engines cannot rename volumes, so the folders of two volumes change places instead, each pair at once. For several pairs there is a
-note, a volume whose label says what changes places with what: from when it is there the switch is decided, and whoever comes next
-completes it. Which pairs have been done is told by their inode numbers.
+Engines cannot rename volumes, so the folders of two volumes change places instead, each pair at once. For several pairs there
+is a note, a volume whose label says what changes places with what: from when it is there the switch is decided, and whoever
+comes next completes it. Which pairs have been done is told by their inode numbers.
 """
 
 from __future__ import annotations
@@ -92,6 +92,11 @@ def finish(engine: Engine, found: Found) -> bool:
     near(engine, "exchange", *words)
     engine.remove("volume", [note.name])
     return True
+
+
+def laid_name(desktop: str, part: str) -> str:
+    """The engine's name of what is laid beside a volume."""
+    return _incoming(desktop, part)
 
 
 def discard(engine: Engine, desktop: str) -> None:

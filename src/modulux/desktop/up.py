@@ -13,6 +13,7 @@ from modulux.desktop.down import remove
 from modulux.desktop.ready import UNDISTURBED, ModuleNotReadyError, Watch, unproven, wait_all_ready
 from modulux.desktop.start import start
 from modulux.desktop.state import Found, look
+from modulux.desktop.switch import finish
 from modulux.engine.protocol import Engine
 from modulux.errors import HostError, ModuluxError, NotReadyError
 from modulux.model.module import Role
@@ -51,6 +52,8 @@ def up(engine: Engine, plan: Plan, report: Report, images: Callable[[], object],
     """
     with lock(f"{engine.name}.{plan.desktop}"):
         before = look(engine, plan.desktop)
+        if finish(engine, before):  # a restore that was killed between two of the desktop's volumes
+            before = look(engine, plan.desktop)
         todo = change(plan, before)
         if not todo:
             with step(report, "ready", "looking whether it can be used"):

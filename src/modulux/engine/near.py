@@ -1,4 +1,4 @@
-"""Work on the files of volumes, where they can be reached: a script of its own, since without root that is inside `podman unshare`.
+"""Work on the files of volumes, where they can be reached: a script of its own, since without root that is in `podman unshare`.
 
 Standard library only. Each command is a function; what it prints is one JSON value.
 """
@@ -14,7 +14,7 @@ import shutil
 import signal
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 AT_FDCWD = -100
@@ -122,7 +122,7 @@ def _go_on(stopped: list[int]) -> None:
 
 def _space(pid: int) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
     except OSError:
         return ""
 
@@ -139,7 +139,7 @@ def _processes(spaces: set[str]) -> list[int]:
 
 
 def touch_mapped(firsts: Iterable[int], targets: Sequence[str]) -> int:
-    """Renew the change time of files below `targets` that a process has mapped to write: the kernel does not until it writes them.
+    """Renew the change time of files below `targets` that a process has mapped to write: the kernel does so only now and then.
 
     Args:
         firsts: each the first process of a container.
@@ -211,45 +211,34 @@ def there(paths: Iterable[str]) -> list[str]:
     return [path for path in paths if os.path.lexists(path)]
 
 
-def clear(roots: Iterable[str]) -> None:
-    """Remove all that the folders hold."""
-    for root in roots:
-        for entry in os.scandir(os.fsencode(root)):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)  # noqa: PTH108  bytes: names need not be text
+def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The words two by two."""
+    return zip(words[::2], words[1::2], strict=True)
 
 
-def main(argv: Sequence[str]) -> object:
-    command, words = argv[0], list(argv[1:])
-    match command:
-        case "exchange":
-            for one, other in zip(words[::2], words[1::2], strict=True):
-                exchange(Path(one), Path(other))
-        case "inodes":
-            return inodes(words)
-        case "owners":
-            return owners(words)
-        case "changed":
-            return changed(words[1:], float(words[0]))
-        case "touch-mapped":
-            split = words.index("--")
-            return touch_mapped(map(int, words[:split]), words[split + 1 :])
-        case "hold":
-            hold([int(word) for word in words])
-        case "own":
-            return own(words[1:], int(words[0]))
-        case "place":
-            return [place(one, other) for one, other in zip(words[::2], words[1::2], strict=True)]
-        case "there":
-            return there(words)
-        case "clear":
-            clear(words)
-        case _:
-            raise ValueError(command)
-    return None
+def exchange_all(words: Sequence[str]) -> None:
+    """Exchange each pair of folders."""
+    for one, other in pairs(words):
+        exchange(Path(one), Path(other))
 
+
+def touch_words(words: Sequence[str]) -> int:
+    """`PID… -- TARGET…`."""
+    split = words.index("--")
+    return touch_mapped(map(int, words[:split]), words[split + 1 :])
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], object]] = {
+    "exchange": exchange_all,
+    "inodes": inodes,
+    "owners": owners,
+    "changed": lambda words: changed(words[1:], float(words[0])),
+    "touch-mapped": touch_words,
+    "hold": lambda words: hold([int(word) for word in words]),
+    "own": lambda words: own(words[1:], int(words[0])),
+    "place": lambda words: [place(source, target) for source, target in pairs(words)],
+    "there": there,
+}
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(sys.argv[1:])) + "\n")
+    sys.stdout.write(json.dumps(COMMANDS[sys.argv[1]](sys.argv[2:])) + "\n")

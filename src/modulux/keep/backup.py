@@ -1,7 +1,7 @@
 """Keeping a desktop: its files as they are at one moment, what it is made of, and its picture.
 
-While the desktop runs, restic reads everything once; then the desktop stands still, and restic reads once more, by which it looks
-at each file but reads only those that have changed since. If little has changed since the last snapshot, the first part is left out.
+While the desktop runs, restic reads everything once; then the desktop stands still, and restic looks at each file once more but
+reads only those that have changed since. If little has changed since the last snapshot, the first part is left out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from modulux.engine.protocol import Detail, Engine
 from modulux.errors import EngineError, RepositoryError
 from modulux.keep import inventory
 from modulux.keep.freeze import Moment, frozen, left_frozen
+from modulux.keep.images import keep_images
 from modulux.keep.inventory import Inventory, take_stock
 from modulux.keep.manifest import Kept, Manifest, write_lock
 from modulux.keep.reading import Reading
@@ -87,10 +88,11 @@ def backup(task: Task, report: Report) -> Backup:
         for name in left_frozen(engine, container_name(task.name, "")):
             report(Note(f"{name} stood still since a backup was killed; it goes on"))
         stock = take_stock(engine, task.name, task.file)
-        images = _keep_images(task, stock, report) if task.with_images else None
         work = workspace(f"{engine.name}.{task.name}", _paths(engine, stock), engine.near_argv)
         with _Facts(task, stock, work) as facts:
-            reading, moment = _read(task, work, facts, images, report)
+            if task.with_images:
+                facts.kept_images = keep_images(engine, task.repository, facts.images.result(), report)
+            reading, moment = _read(task, work, facts, report)
         return Backup(
             snapshot=reading.result(whole=True),
             desktop=task.name,
@@ -99,7 +101,7 @@ def backup(task: Task, report: Report) -> Backup:
             files=int(reading.summary.get("total_files_processed", 0)),
             bytes=int(reading.summary.get("total_bytes_processed", 0)),
             added=int(reading.summary.get("data_added", 0)),
-            images=images,
+            images=facts.kept_images,
         )
 
 
@@ -119,6 +121,8 @@ class _Facts:
         self.stock = stock
         self.work = work
         self.pool = ThreadPoolExecutor(3)
+        self.kept_images: str | None = None
+        self.shown: tuple[str, ...] = ()
 
     def __enter__(self) -> _Facts:
         plan = None if self.stock.found.modules else self.task.plan(self.stock.file)
@@ -141,7 +145,7 @@ class _Facts:
         self.owners.result()
         self.shown = shown.result()
 
-    def write(self, images: str | None) -> None:
+    def write(self) -> None:
         """Write down the moment."""
         owners = self.owners.result()
         Manifest(
@@ -152,19 +156,20 @@ class _Facts:
             file=self.stock.file.model_dump(mode="json", by_alias=True, exclude_unset=True),
             volumes=tuple(Kept(n, inventory.seen_at(n, self.stock.file), owners[n]) for n in self.stock.volumes),
             pictures=self.shown,
-            images=images,
+            images=self.kept_images,
         ).write(self.work.desktop)
 
 
-def _read(task: Task, work: Workspace, facts: _Facts, images: str | None, report: Report) -> tuple[Reading, Moment]:
-    tags = [OURS, f"desktop:{task.name}", *([f"images:{images}"] if images else []), *task.tags]
+def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[Reading, Moment]:
+    images = [f"images:{facts.kept_images}"] if facts.kept_images else []
+    tags = [OURS, f"desktop:{task.name}", *images, *task.tags]
     started = time.time()
     with contextlib.ExitStack() as stack:
         warm = _warm(task, work, report) if _much(task, work) else None
         last = stack.enter_context(Reading(task.repository, work, tags, gated=True, urgent=True))
         with step(report, "look", "looking at the desktop"):
             facts.look()
-        moment = _still(task, work, facts, last, images, report)
+        moment = _still(task, facts, last, report)
         made = last.result(whole=True)
         if warm is not None:
             last.discard(warm)
@@ -184,24 +189,24 @@ def _warm(task: Task, work: Workspace, report: Report) -> str:
             return reading.result(whole=False)
 
 
-def _still(task: Task, work: Workspace, facts: _Facts, last: Reading, images: str | None, report: Report) -> Moment:
+def _still(task: Task, facts: _Facts, last: Reading, report: Report) -> Moment:
     """Let restic read what has changed while nothing changes."""
     engine = task.engine
     if not last.at_gate():
         last.result(whole=True)
         raise RepositoryError("restic did not wait until the desktop stood still", hint="is it restic, 0.14 or newer?")
+    if task.stopped is not None:
+        task.stopped()
+        facts.write()
+        last.open()
+        last.wait()
+        return Moment()
     with lock(f"{engine.name}.{task.name}"):  # nothing is started or taken away meanwhile
-        if task.stopped is not None:
-            task.stopped()
-            facts.write(images)
-            last.open()
-            last.wait()
-            return Moment()
         now = {m.name for m in look(engine, task.name).modules.values() if m.state.running}
         writers = [w for w in facts.stock.writers if w.name in now]
         with step(report, "still", "the desktop stands still"), frozen(engine, writers) as moment:
-            _touch_mapped(engine, writers, facts.stock.targets)
-            facts.write(images)
+            touch_mapped(engine, writers, facts.stock.targets)
+            facts.write()
             last.open()
             if not last.wait(LONGEST):
                 last.end()
@@ -212,7 +217,8 @@ def _still(task: Task, work: Workspace, facts: _Facts, last: Reading, images: st
     return moment
 
 
-def _touch_mapped(engine: Engine, writers: Sequence[Detail], targets: Sequence[str]) -> None:
+def touch_mapped(engine: Engine, writers: Sequence[Detail], targets: Sequence[str]) -> None:
+    """Make files look changed that the containers have mapped to write: the kernel dates such a change only now and then."""
     if writers:
         near(engine, "touch-mapped", *(str(w.pid) for w in writers), "--", *targets)
 
@@ -240,10 +246,3 @@ def _remember(task: Task, work: Workspace, started: float, snapshot: str) -> Non
     """Note when the last snapshot was begun: no more than a hint for the next one."""
     data = {"repository": task.repository.where, "started": started, "snapshot": snapshot, "volumes": sorted(work.mounted)}
     (work.folder / "last.json").write_text(json.dumps(data))
-
-
-# -- images --------------------------------------------------------------------------------------------------------------
-
-
-def _keep_images(task: Task, stock: Inventory, report: Report) -> str:
-    raise NotImplementedError

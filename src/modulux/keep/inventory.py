@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,7 @@ def kept_volumes(found: Found) -> dict[str, str]:
 
 
 def data(labels: Mapping[str, str]) -> bool:
+    """Whether a volume with these labels holds what a person would miss."""
     return labels.get(KEPT) == "true"
 
 
@@ -100,12 +101,19 @@ def images(engine: Engine, stock: Inventory, plan: Plan | None) -> list[Locked]:
         ids = engine.image_ids([c.image for c in plan.containers])
         there = [(c.module, c.image, ids[c.image], None) for c in plan.containers if c.image in ids]
     unique = sorted({entry[:3]: entry for entry in there}.values(), key=lambda entry: entry[0])
-    packages = each(unique, lambda entry: _packages(engine, entry[2], entry[3]), workers=4) if unique else {}
-    return [Locked(module, ref, id, packages[module, ref, id, name]) for module, ref, id, name in unique]
+    listed = each(unique, lambda entry: packages(engine, entry[2], entry[3]), workers=4) if unique else {}
+    return [Locked(module, ref, id, listed[module, ref, id, name]) for module, ref, id, name in unique]
 
 
-def _packages(engine: Engine, image: str, container: str | None) -> dict[str, str]:
-    """The packages of an image, which never change: they are asked for once."""
+def packages(engine: Engine, image: str, container: str | None = None) -> dict[str, str]:
+    """The packages of an image, which never change: they are asked for once.
+
+    Args:
+        container: one that runs from it, and so can be asked.
+
+    Raises:
+        EngineError: they cannot be listed.
+    """
     remembered = cache() / "packages" / f"{image}.json"
     try:
         return dict(json.loads(remembered.read_text()))
@@ -115,12 +123,12 @@ def _packages(engine: Engine, image: str, container: str | None) -> dict[str, st
     done = run.run(argv, timeout=60)
     if not done.ok:
         raise EngineError(f"the packages of image {image[:12]}: {done.stderr.strip() or f'exit status {done.status}'}")
-    packages = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
+    found = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
     remembered.parent.mkdir(parents=True, exist_ok=True)
     written = remembered.with_suffix(".new")
-    written.write_text(json.dumps(packages))
+    written.write_text(json.dumps(found))
     written.replace(remembered)
-    return packages
+    return found
 
 
 def pictures(engine: Engine, found: Found, folder: Path) -> tuple[str, ...]:
@@ -133,6 +141,7 @@ def pictures(engine: Engine, found: Found, folder: Path) -> tuple[str, ...]:
 
 
 def picture_name(screen: str) -> str:
+    """The file of a screen's picture."""
     return f"picture.{screen}.png"
 
 
@@ -152,7 +161,3 @@ def _picture(engine: Engine, viewer: Module, file: Path) -> None:
     except ModuluxError:
         return  # a desktop that cannot show itself can still be kept
     frame.image().save(file, "PNG", compress_level=1)
-
-
-def locked_references(images: Sequence[Locked]) -> list[str]:
-    return sorted({image.reference for image in images})

@@ -96,6 +96,7 @@ def read_manifest(text: str) -> Manifest:
 
 
 def write_lock(folder: Path, images: list[Locked]) -> None:
+    """Write the lock."""
     (folder / LOCK).write_text(json.dumps({"images": [asdict(image) for image in images]}, indent=1) + "\n")
 
 

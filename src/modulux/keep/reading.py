@@ -1,7 +1,7 @@
 """One `restic backup` under way, in a thread of its own; it waits at a gate until it is told to read.
 
-restic opens the file of its `--exclude-file` after it has opened the repository and before it looks at any file to be kept. That
-file is a pipe of ours, without any pattern in it: while nothing has come through it, nothing is read.
+restic opens the file of its `--exclude-file` after it has opened the repository and before it looks at any file to be kept.
+That file is a pipe of ours, without any pattern in it: until its end is told, nothing is read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -50,7 +49,7 @@ class Reading:
         self.repository = repository
         self.progress = progress
         self.gate: Path | None = None
-        self.process: subprocess.Popen[str] | None = None
+        self.send: Callable[[int], None] | None = None  # a signal to restic
         self.summary: dict[str, Any] = {}
         self.said: list[str] = []
         self.status: int | None = None
@@ -76,7 +75,7 @@ class Reading:
             with ExitStack() as stack:
                 env = self.repository.told(stack)
                 process, lines = stack.enter_context(run.lines(self.argv, env=env))
-                self.process = process
+                self.send = process.send_signal
                 for line in lines:
                     self._line(line)
                 self.status = process.wait()
@@ -145,12 +144,11 @@ class Reading:
 
     def end(self) -> None:
         """End it, if it has not ended; restic takes its lock back on SIGINT."""
-        if self.thread.is_alive() and self.process is not None:
-            with contextlib.suppress(OSError):
-                self.process.send_signal(signal.SIGINT)
-            self.thread.join(5)
-            with contextlib.suppress(OSError):
-                self.process.kill()
+        if self.thread.is_alive() and self.send is not None:
+            for number in (signal.SIGINT, signal.SIGKILL):
+                with contextlib.suppress(OSError):
+                    self.send(number)
+                self.thread.join(5)
         self.open()
         self.thread.join()
         if self.gate is not None:

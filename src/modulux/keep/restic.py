@@ -18,7 +18,7 @@ from typing import Any
 from modulux import run
 from modulux.errors import NotFoundError
 from modulux.keep import fifo
-from modulux.keep.failures import LockedError, failure
+from modulux.keep.failures import AbsentError, LockedError, failure
 from modulux.keep.workspace import Workspace
 from modulux.paths import cache
 
@@ -133,6 +133,19 @@ class Repository:
             raise failure(done.stderr + "\n" + done.stdout, done.status, self.shown)
         return done.stdout
 
+    def pour(self, words: Sequence[str], into: Sequence[str]) -> run.Completed:
+        """Let a command read what a command of restic's prints; how that ended.
+
+        Raises:
+            RepositoryError, PasswordError, DamagedError: restic failed, and the other has read only a part.
+        """
+        with ExitStack() as stack:
+            env = self.told(stack)
+            first, second = run.joined([*END_WITH_US, *self.near(self.argv(*words))], into, env=env)
+        if not first.ok and (second.ok or "broken pipe" not in first.stderr):
+            raise failure(first.stderr, first.status, self.shown)
+        return second
+
     def unlock_own(self) -> bool:
         """Remove the locks of processes of this machine that are dead, if there are no others that are in the way.
 
@@ -164,7 +177,10 @@ class Repository:
         Raises:
             NotFoundError: there is none, or several begin so.
         """
-        every = self.snapshots(OURS)
+        return self.among(self.snapshots(OURS), word)
+
+    def among(self, every: Sequence[Stored], word: str) -> Stored:
+        """As `find`, among snapshots that are known already."""
         if word == "latest" and every:
             return every[-1]
         named = [s for s in every if s.desktop == word]
@@ -186,8 +202,6 @@ class Repository:
         Raises:
             PasswordError, RepositoryError, DamagedError: it cannot be opened.
         """
-        from modulux.keep.failures import AbsentError  # noqa: PLC0415
-
         try:
             self.do("cat", "config", "--no-lock", "--quiet")
         except AbsentError:

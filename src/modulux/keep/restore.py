@@ -14,27 +14,18 @@ from modulux.engine.protocol import Engine
 from modulux.errors import HostError, NameTakenError
 from modulux.keep.failures import FullError
 from modulux.keep.inventory import kept_volumes
-from modulux.keep.manifest import MANIFEST, Manifest, read_manifest
-from modulux.keep.restic import Repository, Stored
-from modulux.keep.workspace import DESKTOP, VOLUMES, workspace
+from modulux.keep.manifest import Manifest
+from modulux.keep.shop import Source, Workshop
+from modulux.keep.workspace import VOLUMES, workspace
 from modulux.model.desktop import Desktop, Gateway
 from modulux.paths import lock
-from modulux.report import Report, step
+from modulux.report import step
 
 USER = 1000
 """Who owns a home, as every container sees it."""
 
 Confirm = Callable[[str], None]
 """Asks a question; returns on yes, raises CancelledError on no."""
-
-
-def manifest_of(repository: Repository, snapshot: Stored) -> Manifest:
-    """What the snapshot says of itself.
-
-    Raises:
-        NewerError, DamagedError: it cannot be understood.
-    """
-    return read_manifest(repository.read(snapshot.id, f"/{DESKTOP}/{MANIFEST}"))
 
 
 @dataclass(frozen=True)
@@ -64,16 +55,7 @@ def target_of(engine: Engine, manifest: Manifest, new_name: str | None) -> Targe
     return target
 
 
-def restore_volumes(
-    engine: Engine,
-    repository: Repository,
-    snapshot: Stored,
-    manifest: Manifest,
-    target: Target,
-    report: Report,
-    *,
-    only: Sequence[str] = (),
-) -> None:
+def restore_volumes(shop: Workshop, source: Source, target: Target, *, only: Sequence[str] = ()) -> None:
     """Lay the snapshot's files beside the desktop's volumes, whole and checked; nothing of the desktop is changed yet.
 
     Args:
@@ -83,17 +65,17 @@ def restore_volumes(
         DamagedError, RepositoryError, PasswordError: they cannot be had as they were; what was laid is removed again.
         HostError: there is no room for them.
     """
-    parts = [volume.name for volume in manifest.volumes]
-    laid = switch.lay(engine, target.name, parts)
+    engine = shop.engine
+    laid = switch.lay(engine, target.name, source.parts)
     paths = engine.volume_paths(list(laid.values()))
     mounted = {part: paths[name] for part, name in laid.items()}
     work = workspace(f"restore.{engine.name}.{target.name}", mounted, engine.near_argv, read_only=False)
     includes = [escaped(path) for path in only] or [f"/{VOLUMES}"]
     try:
-        with step(report, "restore", "bringing the files back"):
+        with step(shop.report, "restore", "bringing the files back"):
             words = [w for pattern in includes for w in ("--include", pattern)]
-            repository.do("restore", "--no-lock", snapshot.id, "--target", ".", *words, mounts=work)
-            strange = [str(mounted[v.name]) for v in manifest.volumes if v.owner == 0]
+            source.repository.do("restore", "--no-lock", source.stored.id, "--target", ".", *words, mounts=work)
+            strange = [str(mounted[v.name]) for v in source.manifest.volumes if v.owner == 0]
             near(engine, "own", str(USER), *strange)
     except FullError:
         switch.discard(engine, target.name)
@@ -106,12 +88,12 @@ def restore_volumes(
         raise
 
 
-def replace(engine: Engine, target: Target, parts: Sequence[str], report: Report) -> None:
+def replace(shop: Workshop, target: Target, parts: Sequence[str]) -> None:
     """Stop the desktop, if it runs, and let what was laid beside take the place of its volumes."""
     if target.found.modules:
-        down(engine, target.name, report)
-    with lock(f"{engine.name}.{target.name}"):
-        switch.switch(engine, target.name, parts)
+        down(shop.engine, target.name, shop.report)
+    with lock(f"{shop.engine.name}.{target.name}"):
+        switch.switch(shop.engine, target.name, parts)
 
 
 def escaped(path: str) -> str:

@@ -25,7 +25,7 @@ exec "$@"
 
 @dataclass(frozen=True)
 class Workspace:
-    """`mounted` are the folders of volumes, by the name that each has in a snapshot; `near` leads to where they can be reached."""
+    """`mounted` are volumes' folders, by the name that each has in a snapshot; `near` leads to where they can be reached."""
 
     folder: Path
     mounted: Mapping[str, Path]

@@ -15,7 +15,22 @@ from modulux.host.packages import Need
 
 RSYNC = Need("rsync", "copies trees with hard links, ACLs, xattrs and holes", ("rsync",))
 
-OPTIONS = ("-aHAXS", "--numeric-ids", "--one-file-system", "--delete", "--info=progress2", "--no-inc-recursive")
+OPTIONS = (
+    "-aHAXS",
+    "--numeric-ids",
+    "--one-file-system",
+    "--delete",
+    # to the nanosecond: without it a change within the same second that leaves the size as it is goes unseen
+    "--modify-window=-1",
+    # XFS shows ACLs a second time as attributes of its own; a second pass would take them for superfluous and remove them
+    "--filter=-x trusted.SGI_ACL_*",
+    # the kernel makes these anew; and a filter for attributes has to name what rsync leaves out by itself, too
+    "--filter=-x security.evm",
+    "--filter=-x security.ima",
+    "--filter=-x system.*",
+    "--info=progress2",
+    "--no-inc-recursive",
+)
 """What every copy is made with. Not --inplace: it would write through a hard link that the source does not have any more."""
 
 VANISHED = 24
@@ -35,20 +50,25 @@ class Copied:
     said: tuple[str, ...] = ()
 
 
-def argv(source: Path, target: Path, link: Path | None = None) -> list[str]:
-    """The command line; with `link`, files that lie there unchanged are hard-linked and not copied."""
-    linking = [f"--link-dest={link}"] if link else []
-    return ["rsync", *OPTIONS, *linking, "--", f"{source}/", f"{target}/"]
+def argv(source: Path, target: Path, link: Path | None = None, *, whole: bool = False) -> list[str]:
+    """The command line.
+
+    Args:
+        link: files that lie there unchanged are hard-linked and not copied.
+        whole: judge by the bytes and not by size and time.
+    """
+    more = [*([f"--link-dest={link}"] if link else []), *(["--checksum"] if whole else [])]
+    return ["rsync", *OPTIONS, *more, "--", f"{source}/", f"{target}/"]
 
 
-def copy(source: Path, target: Path, progress: Progress, *, link: Path | None = None) -> Copied:
+def copy(source: Path, target: Path, progress: Progress, *, link: Path | None = None, whole: bool = False) -> Copied:
     """Make `target` what `source` is. What vanishes from the source meanwhile is no error here.
 
     Raises:
         StorageError: rsync failed; what it said last is in the message. Another pass goes on where this one ended.
     """
     last: collections.deque[str] = collections.deque(maxlen=6)
-    with run.lines(argv(source, target, link)) as (process, output):
+    with run.lines(argv(source, target, link, whole=whole)) as (process, output):
         for line in output:
             if found := PROGRESS.match(line):
                 progress(int(found[1].replace(",", "")), int(found[2]), found[3])

@@ -147,7 +147,7 @@ class Leg:
 
     def final(self) -> None:
         """Copy the rest, while nobody writes."""
-        self.held.enter_context(self.driver.hold())
+        self.held.enter_context(self.driver.hold(self.source))
         self.here()
         self._copy()
         flush(self.target)
@@ -161,6 +161,7 @@ class Leg:
                 os.fsencode(self.target),
                 every=self.journal.verify == "all",
                 granularity=self.journal.granularity,
+                since=self.journal.began - 2,
                 progress=lambda entries: self.tell(f"compared {entries} files"),
             ).run()
             if self.verified.same:
@@ -172,13 +173,13 @@ class Leg:
                     f"the copy is not the same after {PASSES} passes:\n{shown}",
                     hint="does a program outside of the engine write there?",
                 )
-            self._copy()
+            self._copy(whole=True)
         flush(self.target)
         self.here()
 
     def switch(self) -> None:
         """From here on the other place counts."""
-        if not self.through() and not self.driver.stopped():
+        if not self.through() and not self.driver.untouched():
             raise StorageError(f"{self.journal.facts.name} was started again by somebody while it was being moved")
         if self.back:
             switch.unmake(self.journal)
@@ -214,7 +215,7 @@ class Leg:
         if self.journal.stood_still:
             self.save(downtime=time.time() - self.journal.stood_still)
 
-    def _copy(self) -> None:
+    def _copy(self, *, whole: bool = False) -> None:
         shown = [0]
 
         def progress(copied: int, percent: int, rate: str) -> None:
@@ -228,7 +229,7 @@ class Leg:
         link = self.journal.kept if self.back and switch.inode(self.journal.kept) == self.journal.place_inode else None
         with record.lock_for_children(self.journal.facts.key):
             try:
-                copy(self.source, self.target, progress, link=link)
+                copy(self.source, self.target, progress, link=link, whole=whole)
             except StorageError as error:
                 if space(self.target).free < LITTLE:
                     error.hint = f"the disk of {self.target} is full: make room, and run the same command again"

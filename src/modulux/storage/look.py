@@ -113,6 +113,6 @@ def move_of(facts: Facts) -> str | None:
     if journal.task is Task.MOVE and journal.step is Step.DONE:
         waits = f"waits for `modulux storage commit {facts.words}` or `undo`"
         return f"moved to {journal.target}; the old tree is {journal.kept}; {waits}"
-    why = f" ({journal.error})" if journal.error else ""
+    why = f" ({journal.error.splitlines()[0]})" if journal.error else ""
     verb = {Task.MOVE: "move", Task.COMMIT: "commit"}.get(journal.task, "undo")
     return f"to {journal.target}, interrupted at `{journal.step}`{why}; `modulux storage {verb} {facts.words}` goes on"

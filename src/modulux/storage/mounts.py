@@ -28,6 +28,8 @@ class Mount:
     device: major and minor number. root: what of the file system is mounted, "/" for all of it.
     """
 
+    id: int
+    parent: int
     point: Path
     root: str
     device: str
@@ -55,16 +57,28 @@ class Space:
 
 
 def mounts(text: str | None = None) -> list[Mount]:
-    """All mounts that this process sees, in the order in which they were made."""
+    """All mounts that can be reached, in the order in which they were made; what another mount hides is not among them."""
     lines = (MOUNTINFO.read_text(errors="surrogateescape") if text is None else text).splitlines()
-    return [_mount(line) for line in lines]
+    listed = [_mount(line) for line in lines]
+    below: dict[int, list[Mount]] = {}
+    for mount in listed:
+        below.setdefault(mount.parent, []).append(mount)
+    hidden: set[int] = set()
+    for mount in listed:
+        # one that was mounted later, higher up on the same parent
+        covers = any(m.point != mount.point and mount.point.is_relative_to(m.point) for m in below[mount.parent])
+        if covers or mount.parent in hidden:
+            hidden.add(mount.id)
+    return [mount for mount in listed if mount.id not in hidden]
 
 
 def _mount(line: str) -> Mount:
     left, _, right = line.partition(" - ")
     fields, more = left.split(" "), right.split(" ")
     options = frozenset(fields[5].split(",")) | frozenset(more[2].split(",") if len(more) > 2 else ())
-    return Mount(Path(_plain(fields[4])), _plain(fields[3]), fields[2], more[0], _plain(more[1]), options)
+    return Mount(
+        int(fields[0]), int(fields[1]), Path(_plain(fields[4])), _plain(fields[3]), fields[2], more[0], _plain(more[1]), options
+    )
 
 
 def _plain(text: str) -> str:

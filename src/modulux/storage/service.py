@@ -134,20 +134,24 @@ def stop(service: Service, user: str | None, pids: Callable[[], list[int]]) -> N
             raise StorageError(f"{service.process.argv[0]} does not end within {GRACE:.0f} s of SIGTERM")
 
 
-def start(service: Service, user: str | None, log: Path) -> None:
-    """Start the daemon; it may not answer yet.
+def start(service: Service, user: str | None, log: Path, answers: Callable[[], bool]) -> bool:
+    """Start the daemon and wait until it answers; False when it does not, or has ended.
 
-    Raises:
-        StorageError: systemd did not start it.
+    Args:
+        log: where a daemon that systemd does not keep writes to.
     """
+    alive: Callable[[], bool] = lambda: True  # noqa: E731  without a daemon there is nothing that could end
     if service.units:
         # sockets begin to listen before what answers on them
         done = run.run(systemctl(user, "start", *reversed(service.units)), timeout=2 * GRACE)
         if not done.ok:
-            raise StorageError(f"systemctl start {' '.join(service.units)}: {done.stderr.strip()}")
+            return False
     if service.process:
         p = service.process
-        run.detached(p.argv, printed=log, env=p.environment, cwd=p.cwd)
+        pid = run.detached(p.argv, printed=log, env=p.environment, cwd=p.cwd)
+        alive = lambda: bool(command(pid))  # noqa: E731
+    until(lambda: answers() or not alive(), GRACE)
+    return answers()
 
 
 def until(true: Callable[[], bool], seconds: float) -> bool:

@@ -25,8 +25,9 @@ def go_on(journal: Journal, report: Report) -> tuple[Journal, Verified | None]:
         leg.resume()
         try:
             _task(leg)
-        except (ModuluxError, OSError, KeyboardInterrupt) as error:
+        except BaseException as error:
             _in_order(leg, error)
+            raise
     return leg.journal, leg.verified
 
 
@@ -48,7 +49,7 @@ def _task(leg: Leg) -> None:
 
 
 def _in_order(leg: Leg, error: BaseException) -> None:
-    """After an error: the engine runs again, where its data are, and the record says so; then the error goes on.
+    """After an error, even one of our own making: the engine runs again, where its data are, and the record says so.
 
     Raises:
         StorageError: with what went wrong, and what was done about it.
@@ -74,9 +75,8 @@ def _in_order(leg: Leg, error: BaseException) -> None:
             f"{why}\nand then, putting it back in order: {flatten(second)}",
             hint="nothing is lost: `modulux storage undo` goes on with putting it back",
         ) from error
-    if isinstance(error, KeyboardInterrupt):
-        raise error
-    raise StorageError(why, hint=hint or "run the same command again to go on, or `modulux storage undo`") from error
+    if isinstance(error, ModuluxError | OSError):
+        raise StorageError(why, hint=hint or "run the same command again to go on, or `modulux storage undo`") from error
 
 
 def _back_by_itself(leg: Leg, error: BaseException) -> None:

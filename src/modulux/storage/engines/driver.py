@@ -75,20 +75,25 @@ class Driver:
         for container in reversed(running):
             self.stop_container(container)
 
+    def untouched(self) -> bool:
+        """Whether nobody has started it since it was stopped; asked while `hold` is in force."""
+        return self.stopped()
+
     def halt(self) -> None:
         """Stop the daemon, and let go of what was mounted."""
         service.stop(self.facts.service, self.facts.user, self.daemons)
         self.let_go(self.facts.root)
 
-    def hold(self) -> AbstractContextManager[None]:
-        """Keep everybody from using the data while they are copied the last time, as far as the engine knows a way."""
+    def hold(self, tree: Path) -> AbstractContextManager[None]:  # noqa: ARG002  most know no way
+        """Keep everybody from using the data in `tree` while they are copied the last time, as far as the engine knows a way.
+
+        `tree` need not be where the engine sees it: what is mounted there may have to be unmounted meanwhile.
+        """
         return contextlib.nullcontext()
 
     def start(self, log: Path) -> bool:
         """Start the daemon; whether it answers then."""
-        if not self.answers():
-            service.start(self.facts.service, self.facts.user, log)
-        return service.until(self.answers, service.GRACE)
+        return self.answers() or service.start(self.facts.service, self.facts.user, log, self.answers)
 
     def start_containers(self, running: Sequence[Held]) -> list[str]:
         """Start those that do not run already; what could not be started, and why."""

@@ -49,9 +49,14 @@ class Podman(Driver):
         except EngineError:
             return True
 
+    def untouched(self) -> bool:
+        """Whoever wanted to use it waits for the locks that are held."""
+        return True
+
     def start(self, log: Path) -> bool:
-        service.start(self.facts.service, self.facts.user, log)
-        return self.answers()
+        if self.facts.service.process and self.daemons():
+            return self.answers()
+        return service.start(self.facts.service, self.facts.user, log, self.answers)
 
     def inventory(self) -> Inventory:
         images = self.do("images", "--all", "--no-trunc", "--format", "{{.Id}} {{.Repository}}:{{.Tag}}").splitlines()
@@ -85,15 +90,14 @@ class Podman(Driver):
             self.let_go(self.facts.root)
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, tree: Path) -> Iterator[None]:
         """Hold the locks of the storage library: whoever calls Podman meanwhile waits.
 
         These locks belong to the open file and not to the process, which opens and closes the same files as it compares them.
         """
         held: list[int] = []
-        root = self.facts.root
         try:
-            for file in [root / "storage.lock", *sorted(root.glob("*-*/*s.lock"))]:
+            for file in [tree / "storage.lock", *sorted(tree.glob("*-*/*s.lock"))]:
                 if file.is_file():
                     held.append(os.open(file, os.O_RDWR | os.O_CLOEXEC))
                     if not service.until(lambda: _locked(held[-1]), service.GRACE):

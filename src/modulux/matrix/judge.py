@@ -107,6 +107,7 @@ class Judge:
         read = self.engine.exec_argv(self.terminal, ["cat", "/home/user/Documents/matrix"])
 
         def arrived() -> str:
+            self.picture()  # viewers that send unasked are held up by what nobody takes
             return run.run(read, timeout=20).stdout.strip()
 
         found = self._wait(arrived, lambda text: text == word)
@@ -128,8 +129,12 @@ class Judge:
             self.client.pointer(x + 6 * step, y + 5 * step, 1)
             time.sleep(0.03)
         self.client.pointer(x + 60, y + 50)
-        came = self._wait(self._marked, lambda box: box is not None and box[:2] != where[:2])
-        moved = came is not None and abs(came[0] - where[0] - 60) <= 12 and abs(came[1] - where[1] - 50) <= 12
+
+        def there(box: tuple[int, int, int, int] | None) -> bool:
+            return box is not None and abs(box[0] - where[0] - 60) <= 12 and abs(box[1] - where[1] - 50) <= 12
+
+        came = self._wait(self._marked, there)  # it may be seen on its way
+        moved = there(came)
         return Step("second window moves", moved, f"from {where[:2]} to {came[:2] if came else None}")
 
     def _marked(self) -> tuple[int, int, int, int] | None:

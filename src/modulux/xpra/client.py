@@ -109,6 +109,7 @@ class XpraClient(Client):
             self._send(pack(["buffer-refresh", self._window, 0, 100, {"refresh-now": True, "batch": {"reset": True}}, {}]))
 
     def key(self, keysym: int, down: bool) -> None:
+        self._take_in()
         name = name_of(keysym)
         held = [modifier for modifier in self._held if modifier != MODIFIERS.get(name)]
         text = name if keysym in KEYS else chr(keysym)
@@ -116,6 +117,7 @@ class XpraClient(Client):
         self._held = [*held, MODIFIERS[name]] if down and name in MODIFIERS else held
 
     def pointer(self, x: int, y: int, buttons: int = 0) -> None:
+        self._take_in()
         self._send(pack(["pointer-position", self._window, [x, y], self._held, []]))
         for button in range(8):
             bit = 1 << button
@@ -125,6 +127,11 @@ class XpraClient(Client):
 
     def send_cut_text(self, text: str) -> None:  # noqa: ARG002
         raise RfbError("text for the clipboard does not go this way", hint="use a viewer that speaks RFB")
+
+    def _take_in(self) -> None:
+        """Read what has come. Xpra sends unasked, and a relay may hold ours back until that is taken."""
+        while self.wait_update(time.monotonic() + 0.001) is not None:
+            pass
 
     def _message(self, deadline: float) -> tuple[Rect, ...] | None:
         magic, encoded, packed, part, size = self._wire.fields(HEADER, deadline)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from modulux import run
 from modulux.carry import archive, images, modules, volumes
 from modulux.carry import layout as form
 from modulux.carry.layout import Blob, Layout
@@ -18,10 +16,13 @@ from modulux.carry.record import ImageRecord, Record, VolumeRecord, here, made_b
 from modulux.desktop.state import Found, look
 from modulux.engine.protocol import Engine
 from modulux.errors import EngineError, HostError, UsageError
+from modulux.keep.freeze import frozen
+from modulux.keep.inventory import Inventory
+from modulux.keep.inventory import images as package_lists
 from modulux.model.desktop import Desktop
 from modulux.model.plan import Plan
 from modulux.paths import cache, lock
-from modulux.report import Report, step
+from modulux.report import Note, Report, step
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import container_name
 
@@ -59,28 +60,37 @@ def gather(engine: Engine, what: What, layout: Layout, report: Report) -> Gather
     """
     layout.start()
     saved: list[images.Saved] = []
+    lists: list[Blob] = []
     references = [image.reference for image in what.plan.images]
     if what.images:
         with step(report, "images", f"saving {len(references)} images"):
             saved = images.save(engine, references, layout)
+        with step(report, "packages", "listing their packages"):
+            lists = _locked(engine, what, layout, report)
     module_blob = modules.save(what.catalog, what.plan.images, layout)
     records: list[VolumeRecord] = []
     blobs: list[Blob] = []
-    frozen = 0.0
+    seconds = 0.0
     if what.data:
         with step(report, "data", "saving its data"):
-            records, blobs, frozen = _data(engine, what.plan, layout)
+            records, blobs, seconds = _data(engine, what, layout)
+    record = _record(what, saved, records)
+    config = layout.add(form.written(record.model_dump(mode="json", by_alias=True)), form.DESKTOP)
+    notes = {form.CARRIED: str(form.FORMAT)}
+    content = form.manifest(config, [module_blob, *lists, *blobs], artifactType=form.DESKTOP, annotations=notes)
+    manifest = layout.add(content, form.MANIFEST, **{form.REF_NAME: what.desktop.name})
+    layout.finish([manifest, *(image.manifest for image in saved)])
+    return Gathered(manifest, record, seconds)
+
+
+def _record(what: What, saved: Sequence[images.Saved], kept: list[VolumeRecord]) -> Record:
     by_reference = {image.reference: image for image in saved}
-    locked = [
-        ImageRecord(
-            module=image.module,
-            reference=image.reference,
-            manifest=by_reference[image.reference].manifest.digest if saved else None,
-            id=by_reference[image.reference].id if saved else None,
-        )
-        for image in what.plan.images
-    ]
-    record = Record(
+    locked = []
+    for image in what.plan.images:
+        found = by_reference.get(image.reference)
+        manifest, id = (found.manifest.digest, found.id) if found else (None, None)
+        locked.append(ImageRecord(module=image.module, reference=image.reference, manifest=manifest, id=id))
+    return Record(
         format=form.FORMAT,
         desktop=what.desktop.name,
         platform=here(),
@@ -88,45 +98,44 @@ def gather(engine: Engine, what: What, layout: Layout, report: Report) -> Gather
         file=what.desktop.model_dump(mode="json", by_alias=True, exclude_unset=True),
         locked=locked,
         images=what.images,
-        volumes=records,
+        volumes=kept,
     )
-    config = layout.add(form.written(record.model_dump(mode="json", by_alias=True)), form.DESKTOP)
-    content = form.manifest(config, [module_blob, *blobs], form.DESKTOP)
-    notes = {form.CARRIED: str(form.FORMAT), form.REF_NAME: what.desktop.name}
-    manifest = layout.add(content, form.MANIFEST, **notes)
-    layout.finish([manifest, *(image.manifest for image in saved)])
-    return Gathered(manifest, record, frozen)
 
 
-def _data(engine: Engine, plan: Plan, layout: Layout) -> tuple[list[VolumeRecord], list[Blob], float]:
-    found = look(engine, plan.desktop)
-    kept = [volume.name for volume in plan.volumes if volume.kept and volume.name in found.volumes]
-    prefix = container_name(plan.desktop, "")
-    records: list[VolumeRecord] = []
-    blobs: list[Blob] = []
-    began = time.monotonic()
-    with _still(engine, found):
-        for name in kept:
-            record, parts = volumes.save(engine, name, name.removeprefix(prefix), layout)
-            records.append(record)
-            blobs += parts
-    return records, blobs, time.monotonic() - began if found.modules else 0.0
+def _data(engine: Engine, what: What, layout: Layout) -> tuple[list[VolumeRecord], list[Blob], float]:
+    """Save the volumes as they are at one moment.
+
+    Everything is read once while the desktop runs, and once more while those who write stand still: of that second time only
+    what has changed since costs more than a look.
+    """
+    with lock(f"{engine.name}.{what.desktop.name}"):  # nothing is started or taken away meanwhile
+        found = look(engine, what.desktop.name)
+        kept = [volume.name for volume in what.plan.volumes if volume.kept and volume.name in found.volumes]
+        details = engine.details(sorted(found.modules)) if found.modules else []
+        writers = [detail for detail in details if detail.pid and set(kept) & set(detail.volumes)]
+        if writers:
+            _volumes(engine, what, kept, layout)
+        with frozen(engine, writers) as moment:
+            records, blobs = _volumes(engine, what, kept, layout)
+        return records, blobs, moment.seconds
 
 
-@contextlib.contextmanager
-def _still(engine: Engine, found: Found) -> Iterator[None]:
-    """The desktop's processes stand still, so that its files are those of one moment."""
-    running = [m.name for m in found.modules.values() if m.state.running]
-    if not running:
-        yield
-        return
+def _volumes(engine: Engine, what: What, names: Sequence[str], layout: Layout) -> tuple[list[VolumeRecord], list[Blob]]:
+    prefix = container_name(what.desktop.name, "")
+    saved = [volumes.save(engine, name, name.removeprefix(prefix), layout) for name in names]
+    return [record for record, _ in saved], [blob for _, blobs in saved for blob in blobs]
+
+
+def _locked(engine: Engine, what: What, layout: Layout, report: Report) -> list[Blob]:
+    """The version of every package of every image: for people, and for who wants to know what has changed."""
+    stock = Inventory(Found(what.desktop.name), what.desktop, {}, [])
     try:
-        engine.pause(running)
-        yield
-    finally:
-        done = run.run(engine.unpause_argv(running))
-        if not done.ok:
-            raise EngineError(f"the desktop stands still: {done.stderr.strip()}", hint=run.shown(engine.unpause_argv(running)))
+        packages = package_lists(engine, stock, what.plan)
+    except EngineError as error:  # a module of a distribution without dpkg
+        report(Note(f"the packages are not listed: {error}"))
+        return []
+    content = {"images": [asdict(image) for image in packages]}
+    return [layout.add(form.written(content), form.LOCK)]
 
 
 def to_file(engine: Engine, what: What, path: Path, report: Report) -> tuple[Gathered, int]:
@@ -144,7 +153,7 @@ def to_file(engine: Engine, what: What, path: Path, report: Report) -> tuple[Gat
     if not path.parent.is_dir():
         raise HostError(f"{path.parent}: no such folder", hint=f"mkdir -p {path.parent}")
     layout = Layout(path.with_name(path.name + ".part"))
-    with _alone(path.resolve()):
+    with alone(path.resolve()):
         gathered = gather(engine, what, layout, report)
         new = layout.folder / "archive"
         with step(report, "write", f"writing {path}"):
@@ -160,7 +169,7 @@ def to_file(engine: Engine, what: What, path: Path, report: Report) -> tuple[Gat
 def to_stream(engine: Engine, what: What, sink: IO[bytes], report: Report) -> tuple[Gathered, int]:
     """As `to_file`, into a stream; what an interruption leaves lies in the user's cache."""
     layout = Layout(cache() / "carry" / f"export.{what.desktop.name}")
-    with _alone(layout.folder):
+    with alone(layout.folder):
         gathered = gather(engine, what, layout, report)
         with step(report, "write", "writing"):
             size = archive.pack(layout, sink)
@@ -170,7 +179,8 @@ def to_stream(engine: Engine, what: What, sink: IO[bytes], report: Report) -> tu
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
+    """Hold what is made at `path` against another export of the same."""
     name = form.digest_of(str(path).encode()).removeprefix("sha256:")[:16]
     with lock(f"carry.{name}"):
         yield

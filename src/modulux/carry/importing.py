@@ -20,6 +20,7 @@ from modulux.carry.source import Source
 from modulux.desktop.state import look
 from modulux.engine.protocol import Engine
 from modulux.errors import DamagedError, FileError, ModuluxError, NameTakenError
+from modulux.keep.restore import renamed
 from modulux.model.desktop import Desktop
 from modulux.model.plan import Plan
 from modulux.paths import lock, own_desktop
@@ -29,6 +30,7 @@ from modulux.resolve.plan import HostFacts, container_name, resolve
 
 MODULES = "modules"
 FILE = "desktop.yaml"
+LISTS = "lock.json"
 ORIGIN = "origin"
 """A file that holds the digest of the manifest that a desktop came by."""
 DONE = "done"
@@ -47,6 +49,7 @@ class Checked:
     staged: Path  # a folder of its own until it is all there
     images: list[images.Held]
     data: dict[str, list[Blob]]  # by the volume's name in the engine
+    lists: bytes | None = None  # the versions of the images' packages
     asks: list[str] = field(default_factory=list)
 
     @property
@@ -71,7 +74,7 @@ def checked(
     first, manifest, record = read(source)
     desktop = record.composition
     if name:
-        desktop = desktop.model_copy(update={"name": name})
+        desktop = renamed(desktop, name)
     with lock(f"{engine.name}.{desktop.name}"):
         staged = own_desktop(desktop.name).with_name(f".{desktop.name}.importing")
         _free(engine, desktop.name, first.digest, staged)
@@ -82,12 +85,13 @@ def checked(
         try:
             layers = [Blob.of(layer) for layer in manifest.get("layers") or []]
             plan, asks = _plan(source, layers, record, desktop=desktop, catalog=catalog, host=host, staged=staged)
-            held = _images(source, record, plan) if record.images else []
+            held = _images(source, record, plan, engine) if record.images else []
             data = _volumes(record, layers, plan)
             with step(report, "judge", "looking through its files"):
                 for blobs in data.values():
                     volumes.judge(blobs, source)
-            yield Checked(source, first.digest, record, desktop, plan, staged, held, data, asks)
+            lists = next((source.read(layer) for layer in layers if layer.media == form.LOCK), None)
+            yield Checked(source, first.digest, record, desktop, plan, staged, held, data, lists, asks)
         finally:
             if not (staged / ORIGIN).exists():
                 shutil.rmtree(staged, ignore_errors=True)
@@ -151,13 +155,16 @@ def _asks(plan: Plan, *, own: bool) -> list[str]:
     return sorted(asks)
 
 
-def _images(source: Source, record: Record, plan: Plan) -> list[images.Held]:
-    """The images by the references under which this machine will look for them."""
+def _images(source: Source, record: Record, plan: Plan, engine: Engine) -> list[images.Held]:
+    """The images by the references under which this machine will look for them; what a registry need not give is left out."""
+    there = engine.image_ids([image.reference for image in plan.images])
     manifests = {blob.digest: blob for blob in source.manifests[1:]}
     locked = {image.module: image for image in record.locked}
     held = []
     for image in plan.images:
         one = locked[image.module]
+        if one.manifest not in manifests and one.id == f"sha256:{there.get(image.reference)}":
+            continue
         if one.manifest is None or one.manifest not in manifests:
             raise DamagedError(f"the image of {image.module} is missing")
         found = images.held(source, manifests[one.manifest], image.reference)
@@ -242,9 +249,10 @@ def _fill(engine: Engine, what: Checked, name: str) -> None:
 def _settle(what: Checked) -> None:
     """Write the desktop's file, and give the folder its place: from then on it is imported."""
     text = io.StringIO()
-    data = {**what.record.file, "name": what.desktop.name}
-    YAML().dump(data, text)
+    YAML().dump(what.desktop.model_dump(mode="json", by_alias=True, exclude_unset=True), text)
     (what.staged / FILE).write_text(text.getvalue())
+    if what.lists is not None:
+        (what.staged / LISTS).write_bytes(what.lists)
     (what.staged / DONE).unlink(missing_ok=True)
     place = own_desktop(what.desktop.name)
     if place.exists():  # the same desktop, imported before

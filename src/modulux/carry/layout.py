@@ -30,6 +30,7 @@ IMAGE_CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 DESKTOP = "application/vnd.modulux.desktop.v1+json"
 MODULES = "application/vnd.modulux.modules.v1.tar+zstd"
+LOCK = "application/vnd.modulux.lock.v1+json"
 VOLUME = "application/vnd.modulux.volume.v1.tar+zstd"
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -117,10 +118,10 @@ def written(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def manifest(config: Blob, layers: Iterable[Blob], artifact: str | None = None) -> bytes:
-    """An OCI manifest."""
+def manifest(config: Blob, layers: Iterable[Blob], **more: Any) -> bytes:
+    """An OCI manifest; `more` are further keys of it."""
     content = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config.to_json(), "layers": [b.to_json() for b in layers]}
-    return written(content | ({"artifactType": artifact} if artifact else {}))
+    return written(content | more)
 
 
 def pieces(stream: Reads, size: int = PIECE) -> Iterator[bytes]:

@@ -88,11 +88,12 @@ def read(source: Source) -> tuple[Blob, dict[str, Any], Record]:
         DamagedError: it is not one of ours.
     """
     first = source.manifests[0]
-    version = first.annotations.get(form.CARRIED, "")
+    manifest = source.document(first)
+    notes = manifest.get("annotations")
+    version = str(notes.get(form.CARRIED, "")) if isinstance(notes, dict) else ""
     if not version.isascii() or not version.isdigit():
         raise DamagedError("it is no desktop that Modulux wrote", hint="modulux export NAME -o FILE writes one")
     _not_newer(int(version[:9]))
-    manifest = source.document(first)
     config = Blob.of(manifest.get("config"))
     if manifest.get("artifactType") != form.DESKTOP or config.media != form.DESKTOP:
         raise DamagedError("its first manifest is no desktop's")

@@ -1,11 +1,12 @@
 """Modulux, killed by SIGKILL at a place that the environment names: KILL_AT=move:final+3, the third effect after that step began.
 
 An effect is what others can see: a program started, a file renamed, made or removed, an ioctl. It is killed before the effect.
-Nothing of Modulux itself knows of this: the interpreter tells of such calls (sys.addaudithook).
+Nothing of Modulux itself knows of this: the interpreter tells of such calls (its audit hooks).
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import signal
@@ -13,11 +14,20 @@ import sys
 from typing import Any
 
 EFFECTS = {"subprocess.Popen", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.chown", "ctypes.dlsym", "fcntl.ioctl"}
+FOLDER = "/var/lib/modulux/storage"
 
 place, _, more = os.environ["KILL_AT"].partition("+")
 task, _, step = place.partition(":")
 left = [int(more or 0)]
-armed = [place == "any"]
+
+
+def reached(file: str) -> bool:
+    with open(file) as record:
+        journal = json.load(record)
+    return (journal["task"], journal["step"]) == (task, step)
+
+
+armed = [place == "any" or any(reached(file) for file in glob.glob(f"{FOLDER}/*.json"))]
 
 
 def watch(event: str, args: tuple[Any, ...]) -> None:
@@ -27,10 +37,8 @@ def watch(event: str, args: tuple[Any, ...]) -> None:
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left[0] -= 1
-    elif event == "os.rename" and str(args[1]).startswith("/var/lib/modulux/storage/"):
-        with open(args[0]) as file:
-            journal = json.load(file)
-        armed[0] = (journal["task"], journal["step"]) == (task, step)
+    elif event == "os.rename" and os.path.dirname(str(args[1])) == FOLDER and str(args[1]).endswith(".json"):
+        armed[0] = reached(args[0])
 
 
 sys.addaudithook(watch)

@@ -217,6 +217,8 @@ class Leg:
 
     def _copy(self, *, whole: bool = False) -> None:
         shown = [0]
+        if os.path.samestat(self.source.stat(), self.target.stat()) or (not self.back and self.through()):
+            raise StorageError(f"{self.target} is what counts already; nothing is copied over it")
 
         def progress(copied: int, percent: int, rate: str) -> None:
             self.tell(f"{percent} % copied, {copied / 1e9:.2f} GB, {rate}")
@@ -264,6 +266,8 @@ class Leg:
 
     def walk(self) -> None:
         """Do what is left of the way, each step recorded before it begins."""
+        if self.journal.step is Step.DONE:
+            return
         left = self.steps()
         names = [name for name, _ in left]
         at_step = names.index(self.journal.step) if self.journal.step in names else 0

@@ -9,7 +9,7 @@ from modulux.desktop.state import Found, look
 from modulux.desktop.switch import finish
 from modulux.engine.protocol import Engine
 from modulux.errors import NotFoundError
-from modulux.model.plan import KEPT
+from modulux.model.plan import KEPT, STAGED
 from modulux.paths import lock
 from modulux.report import Report, step
 from modulux.resolve.plan import container_name
@@ -50,7 +50,8 @@ def remove(engine: Engine, found: Found, report: Report, *, volumes: bool, spare
     if running:
         with step(report, "stop", "stopping the modules"):
             engine.stop(running, GRACE)
-    gone = [v.name for v in found.volumes.values() if volumes or v.labels.get(KEPT) != "true"]
+    kept = [v for v in found.volumes.values() if v.labels.get(KEPT) == "true" or STAGED in v.labels]
+    gone = [v.name for v in found.volumes.values() if volumes or v not in kept]
     gone = [v for v in gone if v not in spare]
     networks = [n for n in found.networks if n not in spare]
     with step(report, "remove", "removing containers" + (", networks and volumes" if gone or networks else "")):

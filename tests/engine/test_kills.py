@@ -7,6 +7,7 @@ another viewer.
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import sys
 import time
@@ -24,7 +25,7 @@ from modulux.engine.choose import choose
 from modulux.errors import NotReadyError
 from modulux.model.interface import Interface
 from modulux.model.module import Role
-from modulux.model.plan import Plan
+from modulux.model.plan import Container, Plan
 from modulux.paths import shipped
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.compose import Placed, compose
@@ -64,6 +65,22 @@ def hangs_on(placed: list[Placed], catalog: Catalog) -> dict[str, set[str]]:
     return goes
 
 
+def per_cent(*parts: int | str) -> int:
+    return sum(int(part.rstrip("%")) for part in parts if isinstance(part, str))
+
+
+def at_the_edges(container: Container) -> Container:
+    """With those areas of the picture alone that reach an edge of the screen, as bars and wallpaper do.
+
+    What lies further in can be covered: an application may be back before the window manager that would give it its place.
+    """
+    ready = container.ready
+    drawn = [
+        d for d in ready.drawn if 0 in d.area[:2] or 100 in (per_cent(d.area[0], d.area[2]), per_cent(d.area[1], d.area[3]))
+    ]
+    return dataclasses.replace(container, ready=dataclasses.replace(ready, drawn=tuple(drawn)))
+
+
 @dataclass
 class Struck:
     """A desktop that runs, and how long each module took to be back, by module."""
@@ -74,9 +91,10 @@ class Struck:
     took: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.plan = dataclasses.replace(self.plan, containers=tuple(at_the_edges(c) for c in self.plan.containers))
         self.engine = choose(self.cli.engine, runtime=None, ulimits={})
         self.alive = Alive(self.cli, self.plan.desktop, [c.short for c in self.plan.containers])
-        self.names: dict[str, Module] = {}
+        self.first: dict[str, Module] = {}
 
     def usable(self) -> list[str]:
         """What is missing until the desktop can be used: nothing when every condition holds and every screen is drawn."""
@@ -127,9 +145,13 @@ class Struck:
         wait_until(f"{victim} was killed; left behind beside those who came back", lambda: self.doubled(before, dead), 60)
 
     def doubled(self, before: dict[str, Module], dead: set[str]) -> dict[str, list[str]]:
-        """Programs that a module has more of than before: those of its former life."""
+        """Programs that a module has more of than ever before: those of its former life."""
         now = self.alive.look()
-        return {name: sorted(more) for name in dead if (more := now[name].names() - before[name].names())}
+        return {
+            name: sorted(more)
+            for name in dead
+            if (more := now[name].names() - (before[name].names() | self.first[name].names()))
+        }
 
 
 Strike = Callable[[str, int], Struck]
@@ -150,6 +172,7 @@ def strike(cli: Cli, tmp_path: Path) -> Iterator[Strike]:
         struck = Struck(cli, resolve(desktop, catalog, host_facts()), hangs_on(compose(desktop, catalog, None), catalog))
         struck.settle()
         time.sleep(SETTLED)
+        struck.first = struck.alive.look()
         for _ in range(rounds):
             for victim in struck.victims():
                 struck.kill(victim)

@@ -225,14 +225,6 @@ class CommandLineEngine:
             for item in items
         ]
 
-    def pause(self, containers: Sequence[str]) -> None:
-        """Stop the containers' processes where they are, by the kernel's freezer; they notice nothing but the clock."""
-        self.do(self.argv("pause", *containers))
-
-    def unpause_argv(self, containers: Sequence[str]) -> list[str]:
-        """Let them go on: as a command, since somebody else must run it if this process is killed meanwhile."""
-        return self.argv("unpause", *containers)
-
     def volume_paths(self, volumes: Sequence[str]) -> dict[str, Path]:
         """Where each volume's files lie, for commands from `near_argv`; one that is not there is left out."""
         items = self._inspect("volume", list(volumes)) if volumes else []

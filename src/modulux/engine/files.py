@@ -18,6 +18,9 @@ SCRIPT = (sys.executable, "-I", str(Path(__file__).with_name("near.py")))
 MIRROR = (sys.executable, "-I", str(Path(__file__).with_name("mirror.py")))
 """How mirror.py is started."""
 
+HOLD = (sys.executable, "-I", str(Path(__file__).with_name("hold.py")))
+"""How hold.py is started."""
+
 PDEATHSIG = ("setpriv", "--pdeathsig", "KILL", "--")
 """In front of what must not go on alone when this process is killed."""
 

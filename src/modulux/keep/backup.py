@@ -6,7 +6,6 @@ reads only those that have changed since. If little has changed since the last s
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -15,12 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from modulux.desktop.state import look
 from modulux.engine.files import near
-from modulux.engine.protocol import Detail, Engine
+from modulux.engine.protocol import Engine
 from modulux.errors import EngineError, RepositoryError
 from modulux.keep import inventory
-from modulux.keep.freeze import Moment, frozen, left_frozen
+from modulux.keep.freeze import Moment, hold
 from modulux.keep.images import keep_images
 from modulux.keep.inventory import Inventory, take_stock
 from modulux.keep.manifest import Kept, Manifest, write_lock
@@ -31,7 +29,6 @@ from modulux.model.desktop import Desktop
 from modulux.model.plan import Plan
 from modulux.paths import lock
 from modulux.report import Count, Note, Report, step
-from modulux.resolve.plan import container_name
 
 LITTLE = 64 * 1024**2
 """Bytes of changed files that are read while the desktop stands still."""
@@ -85,8 +82,6 @@ def backup(task: Task, report: Report) -> Backup:
     began = time.monotonic()
     engine = task.engine
     with lock(f"keep.{engine.name}.{task.name}", lambda: report(Note("another backup of this desktop is under way; waiting"))):
-        for name in left_frozen(engine, container_name(task.name, "")):
-            report(Note(f"{name} stood still since a backup was killed; it goes on"))
         stock = take_stock(engine, task.name, task.file)
         work = workspace(f"{engine.name}.{task.name}", _paths(engine, stock), engine.near_argv)
         with _Facts(task, stock, work) as facts:
@@ -164,16 +159,15 @@ def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[R
     images = [f"images:{facts.kept_images}"] if facts.kept_images else []
     tags = [OURS, f"desktop:{task.name}", *images, *task.tags]
     started = time.time()
-    with contextlib.ExitStack() as stack:
-        warm = _warm(task, work, report) if _much(task, work) else None
-        last = stack.enter_context(Reading(task.repository, work, tags, gated=True, urgent=True))
+    warm = _warm(task, work, report) if _much(task, work) else None
+    with Reading(task.repository, work, tags, gated=True, urgent=True) as last:
         with step(report, "look", "looking at the desktop"):
             facts.look()
-        moment = _still(task, facts, last, report)
+        moment = _stopped(task, facts, last) if task.stopped else _still(task, facts, last, report)
         made = last.result(whole=True)
-        if warm is not None:
-            last.discard(warm)
-        _remember(task, work, started, made)
+    if warm is not None:
+        last.discard(warm)
+    _remember(task, work, started, made)
     return last, moment
 
 
@@ -189,38 +183,50 @@ def _warm(task: Task, work: Workspace, report: Report) -> str:
             return reading.result(whole=False)
 
 
+def _stopped(task: Task, facts: _Facts, last: Reading) -> Moment:
+    """Let restic read what has changed once the desktop is down."""
+    _must_wait(last)
+    assert task.stopped is not None
+    task.stopped()
+    facts.write()
+    last.open()
+    last.wait()
+    return Moment()
+
+
 def _still(task: Task, facts: _Facts, last: Reading, report: Report) -> Moment:
     """Let restic read what has changed while nothing changes."""
-    engine = task.engine
-    if not last.at_gate():
-        last.result(whole=True)
-        raise RepositoryError("restic did not wait until the desktop stood still", hint="is it restic, 0.14 or newer?")
-    if task.stopped is not None:
-        task.stopped()
-        facts.write()
-        last.open()
-        last.wait()
-        return Moment()
-    with lock(f"{engine.name}.{task.name}"):  # nothing is started or taken away meanwhile
-        now = {m.name for m in look(engine, task.name).modules.values() if m.state.running}
-        writers = [w for w in facts.stock.writers if w.name in now]
-        with step(report, "still", "the desktop stands still"), frozen(engine, writers) as moment:
-            touch_mapped(engine, writers, facts.stock.targets)
+    stock = facts.stock
+    with lock(f"{task.engine.name}.{task.name}"):  # nothing is started or taken away meanwhile
+        writers = stock.writers_now(task.engine)
+        if not writers:
+            _must_wait(last)
             facts.write()
             last.open()
-            if not last.wait(LONGEST):
-                last.end()
-                raise RepositoryError(
-                    f"what had changed could not be kept within {LONGEST:.0f} s, and the desktop cannot stand still for longer",
-                    hint="nothing was kept; is the repository slow, or very much being written?",
-                )
+            last.wait()
+            return Moment()
+        with hold(task.engine, writers, stock.targets) as held:
+            _must_wait(last)
+            with step(report, "still", "the desktop stands still"), held.frozen() as moment:
+                facts.write()
+                last.open()
+                if not last.wait(LONGEST):
+                    raise RepositoryError(
+                        f"what had changed could not be kept within {LONGEST:.0f} s, and the desktop cannot stand still longer",
+                        hint="nothing was kept; is the repository slow, or very much being written?",
+                    )
     return moment
 
 
-def touch_mapped(engine: Engine, writers: Sequence[Detail], targets: Sequence[str]) -> None:
-    """Make files look changed that the containers have mapped to write: the kernel dates such a change only now and then."""
-    if writers:
-        near(engine, "touch-mapped", *(str(w.pid) for w in writers), "--", *targets)
+def _must_wait(last: Reading) -> None:
+    """Wait until restic waits.
+
+    Raises:
+        RepositoryError: it does not.
+    """
+    if not last.at_gate():
+        last.result(whole=True)
+        raise RepositoryError("restic did not wait until the desktop stood still", hint="is it restic, 0.14 or newer?")
 
 
 # -- whether a first pass is worth it ------------------------------------------------------------------------------------

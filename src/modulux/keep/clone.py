@@ -10,8 +10,7 @@ from modulux.desktop.state import look
 from modulux.engine.files import mirror
 from modulux.engine.protocol import Engine
 from modulux.errors import NameTakenError
-from modulux.keep.backup import touch_mapped
-from modulux.keep.freeze import frozen
+from modulux.keep.freeze import hold
 from modulux.keep.inventory import Inventory, kept_volumes, take_stock
 from modulux.keep.restore import renamed
 from modulux.model.desktop import XDG_DIRECTORIES, Desktop, Share
@@ -77,10 +76,11 @@ def _copy(engine: Engine, stock: Inventory, new: str, report: Report) -> tuple[d
         copied = mirror(engine, 0, pairs)
     if not stock.running:
         return copied, 0.0
-    with lock(f"{engine.name}.{stock.found.desktop}"), step(report, "still", "the desktop stands still"):
-        running = {m.name for m in look(engine, stock.found.desktop).modules.values() if m.state.running}
-        writers = [w for w in stock.writers if w.name in running]
-        with frozen(engine, writers) as moment:
-            touch_mapped(engine, writers, stock.targets)
-            more = mirror(engine, began, pairs)
+    with (
+        lock(f"{engine.name}.{stock.found.desktop}"),
+        hold(engine, stock.writers_now(engine), stock.targets) as held,
+        step(report, "still", "the desktop stands still"),
+        held.frozen() as moment,
+    ):
+        more = mirror(engine, began, pairs)
     return {key: copied[key] + more[key] for key in copied}, moment.seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modulux import run
@@ -40,6 +40,11 @@ class Inventory:
         """The running containers that may write what is kept."""
         names = set(self.volumes.values())
         return [d for d in self.details if d.pid and names & set(d.volumes)]
+
+    def writers_now(self, engine: Engine) -> list[Detail]:
+        """The same, looked up again: some may have been started anew meanwhile."""
+        found = look(engine, self.found.desktop)
+        return replace(self, found=found, details=engine.details(sorted(found.modules))).writers
 
     @property
     def targets(self) -> list[str]:

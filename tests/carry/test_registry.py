@@ -17,7 +17,8 @@ from tests.support.cli import Cli
 from tests.support.dockerd import end_with_parent
 
 pytestmark = pytest.mark.skipif(
-    any(shutil.which(name) is None for name in ("docker-registry", "skopeo")), reason="this host lacks docker-registry or skopeo"
+    any(shutil.which(name) is None for name in ("docker-registry", "skopeo")),
+    reason="this host lacks docker-registry or skopeo",
 )
 
 
@@ -88,5 +89,3 @@ def test_what_a_registry_does_not_have(running: Cli, registry: str, tmp_path: Pa
     assert "manifest unknown" in running.run("pull", "nobody", registry, status=18).stderr
     assert "127.0.0.1:1" in running.run("pull", NAME, "127.0.0.1:1", status=18).stderr
     running.run("pull", NAME, "http://where", status=2)
-
-

@@ -16,7 +16,7 @@ from modulux.carry.record import ImageRecord, Record, VolumeRecord, here, made_b
 from modulux.desktop.state import Found, look
 from modulux.engine.protocol import Engine
 from modulux.errors import EngineError, HostError, UsageError
-from modulux.keep.freeze import frozen
+from modulux.keep.freeze import hold
 from modulux.keep.inventory import Inventory
 from modulux.keep.inventory import images as package_lists
 from modulux.model.desktop import Desktop
@@ -113,9 +113,11 @@ def _data(engine: Engine, what: What, layout: Layout) -> tuple[list[VolumeRecord
         kept = [volume.name for volume in what.plan.volumes if volume.kept and volume.name in found.volumes]
         details = engine.details(sorted(found.modules)) if found.modules else []
         writers = [detail for detail in details if detail.pid and set(kept) & set(detail.volumes)]
-        if writers:
-            _volumes(engine, what, kept, layout)
-        with frozen(engine, writers) as moment:
+        if not writers:
+            return (*_volumes(engine, what, kept, layout), 0.0)
+        _volumes(engine, what, kept, layout)
+        targets = sorted({at for writer in writers for name, at in writer.volumes.items() if name in kept})
+        with hold(engine, writers, targets) as held, held.frozen() as moment:
             records, blobs = _volumes(engine, what, kept, layout)
         return records, blobs, moment.seconds
 

@@ -87,6 +87,7 @@ def checked(
             plan, asks = _plan(source, layers, record, desktop=desktop, catalog=catalog, host=host, staged=staged)
             held = _images(source, record, plan, engine) if record.images else []
             data = _volumes(record, layers, plan)
+            _room(engine, held, data)
             with step(report, "judge", "looking through its files"):
                 for blobs in data.values():
                     volumes.judge(blobs, source)
@@ -196,9 +197,6 @@ def bring(engine: Engine, what: Checked, report: Report) -> tuple[list[str], lis
         if f"sha256:{wanted.get(image.reference, image.id.removeprefix('sha256:'))}" != image.id:
             report(Note(f"{image.reference} is here already, built apart: this machine's own is kept and used"))
     missing = [image for image in what.images if image.reference not in wanted]
-    needed = sum({blob.digest: blob.unpacked for image in missing for blob, _ in image.layers}.values())
-    if missing:
-        _room(engine, needed)
     (what.staged / ORIGIN).write_text(what.digest)
     done = _done(what.staged)
     began = dict.fromkeys(what.data)
@@ -227,7 +225,16 @@ def _done(staged: Path) -> set[str]:
         return set()
 
 
-def _room(engine: Engine, size: int) -> None:
+def _room(engine: Engine, held: Sequence[images.Held], data: dict[str, list[Blob]]) -> None:
+    """See that there is room for what the manifests say that everything unpacks to; no more than that is ever unpacked.
+
+    Raises:
+        HostError: there is not.
+    """
+    there = engine.image_ids([image.reference for image in held])
+    layers = [blob for image in held if image.reference not in there for blob, _ in image.layers]
+    size = sum({blob.digest: blob.unpacked for blob in layers}.values())
+    size += sum(blob.unpacked for blobs in data.values() for blob in blobs)
     words = "{{.Store.GraphRoot}}" if engine.name == "podman" else "{{.DockerRootDir}}"
     root = Path(engine.do([engine.program, "info", "--format", words]).strip())
     if root.is_dir():  # a daemon elsewhere says by itself when it has no room
@@ -239,11 +246,7 @@ def _fill(engine: Engine, what: Checked, name: str) -> None:
     if name in look(engine, what.desktop.name).volumes:
         engine.remove("volume", [name])
     engine.do(engine.filled_volume_argv(next(v for v in what.plan.volumes if v.name == name)))
-    point = engine.volume_paths([name])[name]
-    size = sum(blob.unpacked for blob in what.data[name])
-    with contextlib.suppress(PermissionError):  # without root the folder can be reached by `unshare` alone
-        archive.room(point, size)
-    volumes.fill(engine, point, what.data[name], what.source)
+    volumes.fill(engine, engine.volume_paths([name])[name], what.data[name], what.source)
 
 
 def _settle(what: Checked) -> None:

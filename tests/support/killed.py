@@ -6,14 +6,24 @@ Nothing of Modulux itself knows of this: the interpreter tells of such calls (it
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
-EFFECTS = {"subprocess.Popen", "os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "os.chown", "ctypes.dlsym", "fcntl.ioctl"}
+EFFECTS = {
+    "subprocess.Popen",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.remove",
+    "os.chmod",
+    "os.chown",
+    "ctypes.dlsym",
+    "fcntl.ioctl",
+}
 FOLDER = "/var/lib/modulux/storage"
 
 place, _, more = os.environ["KILL_AT"].partition("+")
@@ -21,13 +31,12 @@ task, _, step = place.partition(":")
 left = [int(more or 0)]
 
 
-def reached(file: str) -> bool:
-    with open(file) as record:
-        journal = json.load(record)
+def reached(file: str | Path) -> bool:
+    journal = json.loads(Path(file).read_text())
     return (journal["task"], journal["step"]) == (task, step)
 
 
-armed = [place == "any" or any(reached(file) for file in glob.glob(f"{FOLDER}/*.json"))]
+armed = [place == "any" or any(reached(file) for file in Path(FOLDER).glob("*.json"))]
 
 
 def watch(event: str, args: tuple[Any, ...]) -> None:
@@ -37,7 +46,7 @@ def watch(event: str, args: tuple[Any, ...]) -> None:
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left[0] -= 1
-    elif event == "os.rename" and os.path.dirname(str(args[1])) == FOLDER and str(args[1]).endswith(".json"):
+    elif event == "os.rename" and str(args[1]).startswith(f"{FOLDER}/") and str(args[1]).endswith(".json"):
         armed[0] = reached(args[0])
 
 

@@ -22,6 +22,7 @@ from tests.support.cli import Cli
 
 PROGRAMS = ("unshare", "nsenter", "mount", "mkfs.ext4", "rsync", "chattr", "busybox")
 SIZE = "1500M"
+ROOM = 4 << 30
 
 BOOT = """
 mount -o loop,noatime {folder}/sys.img {folder}/sys
@@ -185,7 +186,8 @@ def small_host(
         big: the file system of the big disk; none without. size: of the big disk. system: size of the system disk.
         mkfs: more words for the big disk's mkfs.
     """
-    folder = Path(tempfile.mkdtemp(prefix="modulux-host-", dir="/var/tmp"))
+    roomy = shutil.disk_usage("/dev/shm").free > ROOM  # the disks' files in memory: quick, and no other tests' disk stands still
+    folder = Path(tempfile.mkdtemp(prefix="modulux-host-", dir="/dev/shm" if roomy else "/var/tmp"))
     host = SmallHost(folder=folder)
     try:
         for name, kind, much, words in (("sys", "ext4", system, ()), ("big", big, size, mkfs)):

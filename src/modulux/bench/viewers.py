@@ -13,6 +13,7 @@ from modulux.bench import engine as eng
 from modulux.bench.cli import CommandLine, desktop
 from modulux.bench.figures import Figure, Row, Series
 from modulux.bench.watch import NUMBERS, RfbWatch, Strips, Watched
+from modulux.bench.xpra import XpraWatch
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import NotReadyError
 from modulux.paths import shipped
@@ -24,6 +25,7 @@ LOADS = {
     "video": Strips(left=8, step=16, top=56, bottom=792),
 }
 DEFAULTS = "x11vnc-defaults"
+OWN_PAGE = ("xpra",)  # not RFB
 Say = Callable[[str], None]
 
 
@@ -50,10 +52,11 @@ class Setup:
 
 def setups() -> tuple[Setup, ...]:
     """The desktops, with those viewers that Modulux has."""
-    known = [viewer for viewer in ("x11vnc", "x0vnc") if (shipped("modules") / "viewer" / viewer).is_dir()]
+    known = [viewer for viewer in ("x11vnc", "x0vnc", "xpra") if (shipped("modules") / "viewer" / viewer).is_dir()]
     return (
         Setup("xvfb", "openbox", (*known, DEFAULTS)),
         Setup("xvnc", "openbox", ("xvnc",)),
+        Setup("xpra", "openbox", ("xpra",)),
         Setup("wayland", "labwc", ("wayvnc",)),
     )
 
@@ -108,9 +111,10 @@ def _containers(setup: Setup, viewer: str) -> list[str]:
 
 @contextlib.contextmanager
 def _watch(engine: CommandLineEngine, setup: Setup, viewer: str, strips: Strips) -> Iterator[tuple[Watched, bool]]:
-    socket = f"/run/modulux/rfb/{setup.session}.{viewer}.sock"
-    stream, direct = eng.stream(engine, f"modulux.{setup.name}.{viewer}", f"modulux.{setup.name}.rfb", socket)
-    watched = RfbWatch(stream, strips)
+    way = "page" if viewer in OWN_PAGE else "rfb"
+    socket = f"/run/modulux/{way}/{setup.session}.{viewer}.sock"
+    stream, direct = eng.stream(engine, f"modulux.{setup.name}.{viewer}", f"modulux.{setup.name}.{way}", socket)
+    watched: Watched = XpraWatch(stream, strips) if viewer in OWN_PAGE else RfbWatch(stream, strips)
     try:
         yield watched, direct
     finally:

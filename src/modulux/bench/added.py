@@ -140,5 +140,12 @@ def _figure(before: Sequence[Arrived], during: dict[str, Arrived]) -> Figure:
             Goal("keys that were lost", sum(each.lost for each in during.values()), 0),
             Goal("keys that nobody pressed", sum(each.more for each in during.values()), 0),
         ),
-        ("20 keys a second through x11vnc into a terminal on Xfce",),
+        (
+            "20 keys a second through x11vnc into a terminal on Xfce",
+            *(
+                f"{name}: {each.lost} of {each.lost + len(each.seconds)} keys lost"
+                for name, each in everything.items()
+                if each.lost
+            ),
+        ),
     )

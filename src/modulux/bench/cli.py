@@ -71,6 +71,10 @@ class CommandLine:
         """A fresh one-time link for the browser."""
         return str(self._json("open", name)["browser"])
 
+    def ask(self, verb: str, *words: str) -> dict[str, Any]:
+        """Any other verb's answer."""
+        return self._json(verb, *words)
+
     def _json(self, verb: str, *words: str) -> dict[str, Any]:
         return dict(json.loads(self._run(verb, *words)))
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modulux.bench import added, fat, keys, many, size, viewers, worlds
+from modulux.bench import added, carry, fat, keys, many, size, viewers, worlds
 from modulux.bench.cli import MODULES, CommandLine, desktop
 from modulux.bench.figures import Figure, Results
 from modulux.bench.start import Start
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import UsageError
 
-FIGURES = ("start", "key", "memory", "size", "many", "viewers", "cpu", "added", "worlds", "worlds-memory")
+FIGURES = ("start", "key", "memory", "size", "many", "viewers", "cpu", "added", "worlds", "worlds-memory", "carry")
 """Names of the figures. Those of PAIRS come from the same desktops: asking for one measures both."""
 
 PAIRS = (("start", "memory"), ("viewers", "cpu"), ("worlds", "worlds-memory"))
@@ -61,24 +61,28 @@ def measure(
             images = frozenset(image["reference"] for image in plan["images"])
             starts = Start(engine, cli, folder, fat.build(engine, plan, say), images, say)
             found += starts.measure(options.rounds)
-        if "key" in options.figures:
-            found.append(keys.measure(engine, cli, folder, options.keys, say))
-        if "size" in options.figures:
-            say("building the ready-made desktop, whose size is taken")
-            whole = desktop(folder, "bench-size", apps=["terminal"])
-            cli.build(whole)
-            found.append(size.measure(engine, cli.plan(whole)))
-        if "many" in options.figures:
-            found.append(many.measure(engine, cli, folder, options.desktops, say))
         if {"viewers", "cpu"} & set(options.figures):
             found += viewers.measure(engine, cli, folder, options.seconds, say)
-        if "added" in options.figures:
-            found.append(added.measure(engine, cli, folder, say))
         if {"worlds", "worlds-memory"} & set(options.figures):
             found += worlds.measure(engine, cli, say)
+        alone: dict[str, Callable[[], Figure]] = {
+            "key": lambda: keys.measure(engine, cli, folder, options.keys, say),
+            "size": lambda: _size(engine, cli, folder, say),
+            "many": lambda: many.measure(engine, cli, folder, options.desktops, say),
+            "added": lambda: added.measure(engine, cli, folder, say),
+            "carry": lambda: carry.measure(engine, cli, folder, say),
+        }
+        found += [measured() for name, measured in alone.items() if name in options.figures]
     if {"start", "memory"} & set(options.figures):
         say(f"the images to compare with stay, for the next time: {engine.program} images {fat.REPOSITORY}/*")
     return Results(machine(engine), tuple(figure for figure in found if figure.key in options.figures))
+
+
+def _size(engine: CommandLineEngine, cli: CommandLine, folder: Path, say: Callable[[str], None]) -> Figure:
+    say("building the ready-made desktop, whose size is taken")
+    whole = desktop(folder, "bench-size", apps=["terminal"])
+    cli.build(whole)
+    return size.measure(engine, cli.plan(whole))
 
 
 def _built(cli: CommandLine, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def test_the_floor_holds_in_every_form(path: Path) -> None:
         assert service["mem_limit"] > 0
         assert service["pids_limit"] > 0
         assert "privileged" not in service
-    units = {name: text.splitlines() for name, text in quadlet.units(plan, limits).items() if name.endswith(".container")}
+    units = {
+        name: text.splitlines() for name, text in quadlet.units(plan, limits, "/etc").items() if name.endswith(".container")
+    }
     assert len(units) == len(plan.containers)
     for lines in units.values():
         assert {"User=1000", "Group=1000", "ReadOnly=true", "NoNewPrivileges=true", "DropCapability=all"} <= set(lines)

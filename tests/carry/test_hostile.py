@@ -15,7 +15,7 @@ from tests.carry.made import Made, Volumes, member, take, tar
 
 from modulux.carry import archive
 from modulux.carry import layout as form
-from modulux.carry.layout import Blob, Layout
+from modulux.carry.layout import Blob
 from modulux.errors import DamagedError, HostError, ModuluxError, NameTakenError, NewerError
 from modulux.paths import own_desktop
 
@@ -74,10 +74,8 @@ def test_cut_short_anywhere(made: Made, engine: Volumes, tmp_path: Path) -> None
         cut.write_bytes(whole[:place])
         with pytest.raises(DamagedError):
             take(cut, engine)
-        layout = Layout(tmp_path / "staged")
         with pytest.raises(DamagedError):
-            archive.stage(io.BytesIO(whole[:place]), layout)
-        layout.remove()
+            archive.stage(io.BytesIO(whole[:place]), tmp_path / "staged")
     nothing_is_left(engine)
 
 
@@ -100,6 +98,19 @@ def test_a_changed_byte_anywhere(made: Made, engine: Volumes, tmp_path: Path) ->
             engine.remove("volume", [name])
             os.system(f"rm -r {engine.folder / name} {own_desktop('made')}")
     assert taken < 40
+
+
+def test_a_stream_goes_on_where_it_was_cut(made: Made, engine: Volumes, tmp_path: Path) -> None:
+    whole = made.write().read_bytes()
+    with pytest.raises(DamagedError):
+        archive.stage(io.BytesIO(whole[:-6000]), tmp_path / "staged")
+    (folder,) = (tmp_path / "staged").iterdir()
+    before = {path: path.stat().st_ino for path in (folder / "blobs/sha256").iterdir() if path.suffix != ".part"}
+    assert len(before) >= 2
+    source, layout = archive.stage(io.BytesIO(whole), tmp_path / "staged")
+    assert {path: path.stat().st_ino for path in before} == before
+    assert take(source, engine)[2] == ["modulux.made.openbox.home"]
+    assert layout.folder == folder
 
 
 @pytest.mark.parametrize(
@@ -125,7 +136,7 @@ def test_members_that_no_archive_of_ours_has(made: Made, engine: Volumes, tmp_pa
     with pytest.raises(DamagedError):
         take(path, engine)
     with pytest.raises(DamagedError):
-        archive.stage(io.BytesIO(path.read_bytes()), Layout(tmp_path / "staged"))
+        archive.stage(io.BytesIO(path.read_bytes()), tmp_path / "staged")
     nothing_is_left(engine)
 
 

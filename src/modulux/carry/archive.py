@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modulux.carry import tars
-from modulux.carry.layout import MANIFEST, PIECE, SMALL, Blob, Layout, Reads, Writes, hexadecimal
+from modulux.carry.layout import MANIFEST, PIECE, SMALL, Blob, Layout, Reads, Writes, digest_of, hexadecimal
 from modulux.carry.source import LOST, Place, Source
 from modulux.errors import DamagedError, HostError
 
@@ -98,26 +98,29 @@ def look(path: Path) -> Source:
     return Source(index, found)
 
 
-def stage(stream: Reads, layout: Layout) -> Source:
-    """Take an archive from a stream into a layout; blobs that are there from before are not written again.
+def stage(stream: Reads, folder: Path) -> tuple[Source, Layout]:
+    """Take an archive from a stream into a layout below `folder`; what an interrupted attempt took is not written again.
 
     Raises:
         DamagedError: as `look`.
         HostError: there is no room for it.
     """
-    layout.start()
-    index: bytes | None = None
+    layout: Layout | None = None
     for name, digest, length in _members(stream):
         if digest:
+            if layout is None:
+                break
             _stage(stream, length, layout.path(digest))
         else:
             data = _exactly(stream, length)
-            index = data if name == "index.json" else index
+            if name == "index.json":
+                layout = Layout(folder / hexadecimal(digest_of(data))[:16])
+                layout.start()
+                (layout.folder / name).write_bytes(data)
         _exactly(stream, tars.padded(length) - length)
-    if index is None:
+    if layout is None:
         raise DamagedError("what came is no desktop that Modulux wrote", hint="modulux export NAME -o - | … modulux import -")
-    (layout.folder / "index.json").write_bytes(index)
-    return Source.folder(layout.folder)
+    return Source.folder(layout.folder), layout
 
 
 def _stage(stream: Reads, length: int, path: Path) -> None:

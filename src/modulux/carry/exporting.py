@@ -59,6 +59,7 @@ def gather(engine: Engine, what: What, layout: Layout, report: Report) -> Gather
         EngineError: the engine did not give something.
     """
     layout.start()
+    _differences(engine, what, report)
     saved: list[images.Saved] = []
     lists: list[Blob] = []
     references = [image.reference for image in what.plan.images]
@@ -81,6 +82,18 @@ def gather(engine: Engine, what: What, layout: Layout, report: Report) -> Gather
     manifest = layout.add(content, form.MANIFEST, **{form.REF_NAME: what.desktop.name})
     layout.finish([manifest, *(image.manifest for image in saved)])
     return Gathered(manifest, record, seconds)
+
+
+def _differences(engine: Engine, what: What, report: Report) -> None:
+    """Say what of the running desktop is not carried, since its file and this machine's modules say otherwise."""
+    planned = {c.name: c.image for c in what.plan.containers}
+    for module in look(engine, what.desktop.name).modules.values():
+        if module.added and module.name not in planned:
+            report(
+                Note(f"{module.short} was started by `run` and is not part of the desktop: modulux swap … apps+={module.short}")
+            )
+        elif planned.get(module.name, module.state.image) != module.state.image:
+            report(Note(f"{module.short} runs from an older image: the one of today is carried"))
 
 
 def _record(what: What, saved: Sequence[images.Saved], kept: list[VolumeRecord]) -> Record:

@@ -25,8 +25,13 @@ class Form(StrEnum):
     QUADLET = "quadlet"
 
 
-def files(form: Form, plan: Plan, *, cluster: kubernetes.Cluster, ulimits: Mapping[str, int], name: str) -> dict[str, str]:
+def files(
+    form: Form, plan: Plan, *, cluster: kubernetes.Cluster, ulimits: Mapping[str, int], name: str, folder: str = "."
+) -> dict[str, str]:
     """Every file's content, by its name; the first is called `name` unless it is one of many.
+
+    Args:
+        folder: where they will lie.
 
     Raises:
         UsageError: the desktop cannot be had in that form.
@@ -38,7 +43,7 @@ def files(form: Form, plan: Plan, *, cluster: kubernetes.Cluster, ulimits: Mappi
         case Form.COMPOSE:
             return {name: _yaml([compose.project(plan, ulimits)], form, plan, []), **compose.profiles(plan)}
         case Form.QUADLET:
-            return {**quadlet.units(plan, ulimits), **compose.profiles(plan)}
+            return {**quadlet.units(plan, ulimits, folder), **compose.profiles(plan)}
 
 
 def write(texts: Mapping[str, str], folder: Path) -> list[Path]:

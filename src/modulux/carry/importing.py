@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from modulux import run
 from modulux.carry import archive, images, modules, volumes
 from modulux.carry import layout as form
 from modulux.carry.layout import Blob
@@ -199,23 +200,24 @@ def bring(engine: Engine, what: Checked, report: Report) -> tuple[list[str], lis
     missing = [image for image in what.images if image.reference not in wanted]
     (what.staged / ORIGIN).write_text(what.digest)
     done = _done(what.staged)
-    began = dict.fromkeys(what.data)
-    try:
-        if missing:
-            with step(report, "images", f"loading {len(missing)} images"):
-                images.load(engine, missing, what.source)
-        with step(report, "data", "unpacking its data"):
-            for name in began:
-                if name not in done:
-                    _fill(engine, what, name)
-                    done.add(name)
-                    (what.staged / DONE).write_text("\n".join(sorted(done)))
-        _settle(what)
-    except BaseException:
-        _undo(engine, [image.reference for image in missing], list(began), report)
-        shutil.rmtree(what.staged, ignore_errors=True)
-        raise
-    return [image.reference for image in missing], list(began)
+    with run.one_interrupt() as ignore_interrupts:
+        try:
+            if missing:
+                with step(report, "images", f"loading {len(missing)} images"):
+                    images.load(engine, missing, what.source)
+            with step(report, "data", "unpacking its data"):
+                for name in what.data:
+                    if name not in done:
+                        _fill(engine, what, name)
+                        done.add(name)
+                        (what.staged / DONE).write_text("\n".join(sorted(done)))
+            _settle(what)
+        except BaseException:
+            ignore_interrupts()
+            _undo(engine, [image.reference for image in missing], list(what.data), report)
+            shutil.rmtree(what.staged, ignore_errors=True)
+            raise
+    return [image.reference for image in missing], list(what.data)
 
 
 def _done(staged: Path) -> set[str]:

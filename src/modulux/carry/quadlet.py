@@ -11,12 +11,12 @@ from modulux.model.plan import Container, Network, Plan, Volume
 Lines = Iterable[tuple[str, str]]
 
 
-def units(plan: Plan, ulimits: Mapping[str, int], folder: str = "%h/.config/containers/systemd") -> dict[str, str]:
+def units(plan: Plan, ulimits: Mapping[str, int], folder: str) -> dict[str, str]:
     """Every unit, by its file's name.
 
     Args:
         ulimits: what this host allows, by name.
-        folder: where the files will lie, as systemd writes it.
+        folder: where the files will lie.
     """
     files = {f"{stem(v.name)}.volume": _file({"Volume": _volume(v)}) for v in plan.volumes}
     files |= {f"{stem(n.name)}.network": _file({"Network": _network(n)}) for n in plan.networks}
@@ -87,7 +87,7 @@ def _container(c: Container, named: set[str], ulimits: Mapping[str, int], folder
     for device in c.devices:
         yield "AddDevice", device
     if c.seccomp:
-        yield "SeccompProfile", f"{folder}/{profile(c)}"
+        yield "SeccompProfile", f"{folder}/{profile(c)}".replace("%", "%%")
     for path, size in TMPFS.items():
         yield "Tmpfs", f"{path}:rw,nosuid,nodev,mode=1777,size={size}"
     for mount in c.mounts:

@@ -127,7 +127,9 @@ def export_desktop(
 
 def _write_form(common: Common, word: str, form: Form, cluster: Cluster, output: Path) -> None:
     what = what_of(common, word, images=False, data=False)
-    texts = shapes.files(form, what.plan, cluster=cluster, ulimits=common.driver.ulimits, name=output.name)
+    texts = shapes.files(
+        form, what.plan, cluster=cluster, ulimits=common.driver.ulimits, name=output.name, folder=str(output.resolve())
+    )
     if str(output) == "-":
         if form is Form.QUADLET:
             raise UsageError("units are several files", hint="-o FOLDER")

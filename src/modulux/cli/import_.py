@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from modulux.carry import archive
 from modulux.carry.importing import bring, checked
-from modulux.carry.layout import Layout
 from modulux.carry.source import Source
 from modulux.cli.common import Common, DesktopName, Yes, ask, confirm, counted, host_facts
 from modulux.cli.host import must_answer
@@ -50,9 +49,8 @@ def import_desktop(
     if str(file) != "-":
         take(common, archive.look(file), name=as_, trust=trust)
         return
-    layout = Layout(cache() / "carry" / "import")
     with step(common.report, "stage", "reading it"):
-        source = archive.stage(sys.stdin.buffer, layout)
+        source, layout = archive.stage(sys.stdin.buffer, cache() / "carry" / "import")
     try:
         take(common, source, name=as_, trust=trust)
     finally:

@@ -18,7 +18,6 @@ def project(plan: Plan, ulimits: Mapping[str, int]) -> dict[str, Any]:
     """
     networks = {n.name: {"name": n.name, "internal": n.internal, "labels": n.labels} for n in plan.networks}
     return {
-        "name": f"modulux-{plan.desktop}",
         "services": {c.short: _service(c, plan, ulimits) for c in plan.containers},
         "volumes": {v.name: {"name": v.name, "labels": _plain(v.labels)} for v in plan.volumes},
         **({"networks": networks} if networks else {}),

@@ -12,7 +12,7 @@ from modulux.errors import StorageError
 from modulux.model.base import Model
 from modulux.storage import journal as record
 from modulux.storage import service
-from modulux.storage.destination import judge
+from modulux.storage.destination import judge, known_from_outside
 from modulux.storage.engines.driver import Driver
 from modulux.storage.facts import Facts, Inventory
 from modulux.storage.journal import Journal
@@ -89,6 +89,7 @@ def plan(driver: Driver, options: Options, progress: Callable[[], None] = lambda
     notes = [*facts.notes]
     needed_bytes, needed_inodes = int(size.allocated * ROOM) + SPARE, int(size.inodes * ROOM) + 100
     if refused:
+        refused += known_from_outside(mount_of(target), facts.driver)
         judged_rate, granularity = 0.0, 1
     else:
         judged = judge(target, facts.driver, needed_bytes=needed_bytes, needed_inodes=needed_inodes)

@@ -59,6 +59,14 @@ def command(pid: int) -> list[str]:
     return [os.fsdecode(word) for word in raw.split(b"\0")[:-1]]
 
 
+def ended(pid: int) -> bool:
+    """Whether a process is no more, or only waits to be forgotten."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except OSError:
+        return True
+
+
 def started_as(pid: int) -> Process:
     """How a process was started."""
     folder = Path(f"/proc/{pid}")
@@ -149,7 +157,7 @@ def start(service: Service, user: str | None, log: Path, answers: Callable[[], b
     if service.process:
         p = service.process
         pid = run.detached(p.argv, printed=log, env=p.environment, cwd=p.cwd)
-        alive = lambda: bool(command(pid))  # noqa: E731
+        alive = lambda: not ended(pid)  # noqa: E731
     until(lambda: answers() or not alive(), GRACE)
     return answers()
 

@@ -166,13 +166,14 @@ def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[R
         moment = _stopped(task, facts, last) if task.stopped else _still(task, facts, last, report)
         made = last.result(whole=True)
     if warm is not None:
-        last.discard(warm)
+        last.discard(warm.result(whole=False))
+        last.summary["data_added"] = last.summary.get("data_added", 0) + warm.summary.get("data_added", 0)
     _remember(task, work, started, made)
     return last, moment
 
 
-def _warm(task: Task, work: Workspace, report: Report) -> str:
-    """Read everything while the desktop runs; the id of what that made, which is not of one moment."""
+def _warm(task: Task, work: Workspace, report: Report) -> Reading:
+    """Read everything while the desktop runs: what that makes is not of one moment."""
 
     def progress(done: int, total: int) -> None:
         report(Count(done // 1024**2, max(total // 1024**2, 1), "MB"))
@@ -180,7 +181,8 @@ def _warm(task: Task, work: Workspace, report: Report) -> str:
     with step(report, "read", "reading the files while the desktop runs"):
         tags = [WARM, f"desktop:{task.name}"]
         with Reading(task.repository, work, tags, gated=False, progress=progress) as reading:
-            return reading.result(whole=False)
+            reading.result(whole=False)
+    return reading
 
 
 def _stopped(task: Task, facts: _Facts, last: Reading) -> Moment:

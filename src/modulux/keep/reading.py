@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +25,12 @@ from modulux.keep import fifo
 from modulux.keep.failures import failure
 from modulux.keep.restic import END_WITH_US, INCOMPLETE, Repository
 from modulux.keep.workspace import DESKTOP, VOLUMES, Workspace
+
+STUCK = 8.0
+"""Seconds without progress after which a full disk is taken for the reason."""
+
+NO_ROOM = 32 * 1024**2
+"""Bytes that restic needs on the disk of a repository, to write a pack."""
 
 Progress = Callable[[int, int], None]
 """Told bytes done, and bytes in all."""
@@ -51,6 +59,8 @@ class Reading:
         self.gate: Path | None = None
         self.send: Callable[[int], None] | None = None  # a signal to restic
         self.summary: dict[str, Any] = {}
+        self.last_done = 0
+        self.since = time.monotonic()
         self.said: list[str] = []
         self.status: int | None = None
         self.error: BaseException | None = None
@@ -93,8 +103,18 @@ class Reading:
             self.summary = data
         elif kind == "error":
             self.said.append(str(data.get("error", {}).get("message") or data))
-        elif kind == "status" and self.progress is not None:
-            self.progress(int(data.get("bytes_done", 0)), int(data.get("total_bytes", 0)))
+        elif kind == "status":
+            self._status(int(data.get("bytes_done", 0)), int(data.get("total_bytes", 0)))
+
+    def _status(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(done, total)
+        if done != self.last_done:
+            self.last_done, self.since = done, time.monotonic()
+        folder = self.repository.local
+        if folder and time.monotonic() - self.since > STUCK and shutil.disk_usage(folder).free < NO_ROOM and self.send:
+            self.said.append("no space left on device")  # restic 0.14 may wait for ever then
+            self.send(signal.SIGKILL)
 
     def at_gate(self) -> bool:
         """Wait until restic stands at the gate; False if it has ended before."""

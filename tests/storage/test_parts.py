@@ -166,7 +166,7 @@ def test_configuration_files_keep_what_is_not_ours(tmp_path: Path) -> None:
 def record(tmp_path: Path, **keys: Any) -> journal.Journal:
     place = Path("/var/lib/docker")
     return journal.Journal(
-        id="1", facts=facts(place, service=Service(units=keys.pop("units", []))), place=place, target=Path("/mnt/big disk/docker"),
+        id="1", facts=facts(place, service=Service(units=keys.pop("units", []))), place=place, target=Path("/mnt/big disk/docker"), disk=Path("/mnt/big disk"),
         kept=Path("/var/lib/docker.modulux-old"), back=Path("/var/lib/docker.modulux-back"), place_inode=2, **keys,
     )  # fmt: skip
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
 import struct
-from collections.abc import Iterator
 
 IMMUTABLE, APPEND, NO_DUMP, NO_ATIME = 0x10, 0x20, 0x40, 0x80
 KEPT = IMMUTABLE | APPEND | NO_DUMP | NO_ATIME
@@ -20,31 +18,26 @@ SET = 1 << 30 | _LONG << 16 | ord("f") << 8 | 2
 
 UNSUPPORTED = frozenset({errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
+_NUMBER, _ZERO = struct.Struct("I"), bytes(4)
+
 OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-@contextlib.contextmanager
-def _opened(path: bytes) -> Iterator[int]:
-    fd = os.open(path, OPEN)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def get(path: bytes) -> int:
     """The flags of a file or folder; 0 where its file system has none."""
-    with _opened(path) as fd:
-        try:
-            return _get(fd)
-        except OSError as error:
-            if error.errno in UNSUPPORTED:
-                return 0
-            raise
+    fd = os.open(path, OPEN)
+    try:
+        return _get(fd)
+    except OSError as error:
+        if error.errno in UNSUPPORTED:
+            return 0
+        raise
+    finally:
+        os.close(fd)
 
 
 def _get(fd: int) -> int:
-    return int(struct.unpack("I", fcntl.ioctl(fd, GET, b"\0" * 4))[0])
+    return _NUMBER.unpack(fcntl.ioctl(fd, GET, _ZERO))[0]  # type: ignore[no-any-return]
 
 
 def carry(path: bytes, wanted: int) -> None:
@@ -53,16 +46,17 @@ def carry(path: bytes, wanted: int) -> None:
     Raises:
         OSError: its file system does not have them.
     """
-    with _opened(path) as fd:
-        try:
-            now = _get(fd)
-        except OSError as error:
-            if error.errno in UNSUPPORTED and not wanted & KEPT:
-                return
-            raise
+    fd = os.open(path, OPEN)
+    try:
+        now = _get(fd)
         new = now & ~KEPT | wanted & KEPT
         if new != now:
-            fcntl.ioctl(fd, SET, struct.pack("I", new))
+            fcntl.ioctl(fd, SET, _NUMBER.pack(new))
+    except OSError as error:
+        if error.errno not in UNSUPPORTED or wanted & KEPT:
+            raise
+    finally:
+        os.close(fd)
 
 
 def unlock(path: bytes) -> None:

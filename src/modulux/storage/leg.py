@@ -21,7 +21,7 @@ from modulux.storage.copy import copy, flush
 from modulux.storage.facts import Held, Inventory
 from modulux.storage.find import driver as driver_of
 from modulux.storage.journal import Journal, Step, Task
-from modulux.storage.mounts import at, space
+from modulux.storage.mounts import at, mount_of, space
 from modulux.storage.tree import Comparison, Verified
 
 PASSES = 3
@@ -95,6 +95,14 @@ class Leg:
                 hint="mount it again and run the same command, or `modulux storage undo`",
             )
 
+    def _must_be_mounted(self) -> None:
+        """Nothing of ours is on the new disk yet that could tell; where it is mounted has to do."""
+        if (found := mount_of(self.journal.target).point) != self.journal.disk:
+            raise StorageError(
+                f"the disk that was mounted at {self.journal.disk} is not there ({self.journal.target} would lie on {found})",
+                hint="mount it again and run the same command, or `modulux storage undo`",
+            )
+
     def warm(self) -> None:
         """Copy while everything runs."""
         if self.back:
@@ -103,6 +111,7 @@ class Leg:
             self.save(back_inode=self.target.stat().st_ino)
         else:
             if self.journal.target_inode is None:
+                self._must_be_mounted()
                 self.journal.target.mkdir(exist_ok=True)
                 self.journal.marker.write_text(f"{self.journal.id}\n")
                 flush(self.journal.target.parent)
@@ -228,10 +237,11 @@ class Leg:
 
         if self.journal.flagged:  # what chattr has locked in the copy could not be changed
             flags.unlock_tree(os.fsencode(self.target))
+        fresh = not any(self.target.iterdir())
         link = self.journal.kept if self.back and switch.inode(self.journal.kept) == self.journal.place_inode else None
         with record.lock_for_children(self.journal.facts.key):
             try:
-                copy(self.source, self.target, progress, link=link, whole=whole)
+                copy(self.source, self.target, progress, link=link, whole=whole, fresh=fresh)
             except StorageError as error:
                 if space(self.target).free < LITTLE:
                     error.hint = f"the disk of {self.target} is full: make room, and run the same command again"

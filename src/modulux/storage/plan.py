@@ -208,6 +208,7 @@ def new_journal(facts: Facts, target: Path, options: Options, granularity: int) 
         drop_temporary=options.drop_temporary,
         place=root,
         target=target,
+        disk=mount_of(target).point,
         kept=kept,
         back=root.with_name(f"{root.name}.modulux-back"),
         place_inode=root.stat().st_ino,

@@ -3,7 +3,7 @@
 Paths are bytes, as names may be any bytes but "/" and zero; so functions of `os` are used and not pathlib's.
 """
 
-# ruff: noqa: PTH115, PTH118, PTH123, PTH208
+# ruff: noqa: PTH115, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class Comparison:
         """
         top = os.lstat(self.source)
         self.device = top.st_dev
-        self._entry(self.source, self.target, top, os.lstat(self.target))
+        self._entry(b".", self.source, self.target, top, os.lstat(self.target))
         for relative in self._folders(b""):
             self.progress(self.found.entries)
             if len(self.found.differences) >= SHOWN:
@@ -170,34 +170,33 @@ class Comparison:
             yield self.pending.pop()
 
     def _folder(self, relative: bytes) -> None:
-        here, there = os.path.join(self.source, relative), os.path.join(self.target, relative)
+        inside = relative and relative + b"/"
+        here, there = self.source + b"/" + inside, self.target + b"/" + inside
         names, others = set(os.listdir(here)), set(os.listdir(there))
         for name in sorted(names ^ others):
-            self.found.differs(os.path.join(relative, name), "not copied" if name in names else "only in the copy")
+            self.found.differs(inside + name, "not copied" if name in names else "only in the copy")
         for name in sorted(names & others):
-            path = os.path.join(relative, name)
-            one, other = os.path.join(here, name), os.path.join(there, name)
+            path, one, other = inside + name, here + name, there + name
             found = os.lstat(one)
             if found.st_dev != self.device:
                 self.found.differs(path, "another file system is mounted here")
                 continue
-            self._entry(one, other, found, os.lstat(other))
+            self._entry(path, one, other, found, os.lstat(other))
             if stat.S_ISDIR(found.st_mode):
                 self.pending.append(path)
 
-    def _entry(self, one: bytes, other: bytes, a: os.stat_result, b: os.stat_result) -> None:
-        relative = one[len(self.source) + 1 :] or b"."
+    def _entry(self, relative: bytes, one: bytes, other: bytes, a: os.stat_result, b: os.stat_result) -> None:
         self.found.entries += 1
         if a.st_mode != b.st_mode:
             self.found.differs(relative, f"mode {a.st_mode:o}, copied {b.st_mode:o}")
             return
-        for what, left, right in (
-            ("owner", (a.st_uid, a.st_gid), (b.st_uid, b.st_gid)),
-            ("time", a.st_mtime_ns // self.granularity, b.st_mtime_ns // self.granularity),
-            ("extended attributes", self._xattrs(one), self._xattrs(other)),
-        ):
-            if left != right:
-                self.found.differs(relative, f"{what} {left}, copied {right}")
+        if a.st_uid != b.st_uid or a.st_gid != b.st_gid:
+            self.found.differs(relative, f"owner {a.st_uid}:{a.st_gid}, copied {b.st_uid}:{b.st_gid}")
+        if a.st_mtime_ns != b.st_mtime_ns and a.st_mtime_ns // self.granularity != b.st_mtime_ns // self.granularity:
+            self.found.differs(relative, f"time {a.st_mtime_ns}, copied {b.st_mtime_ns}")
+        if (left := self._xattrs(one)) != (right := self._xattrs(other)):
+            names = sorted(n for n in left | right if left.get(n) != right.get(n))
+            self.found.differs(relative, f"extended attributes {', '.join(map(os.fsdecode, names))}")
         kind = stat.S_IFMT(a.st_mode)
         if kind != stat.S_IFDIR:
             self._link(relative, a, b)
@@ -259,8 +258,9 @@ class Comparison:
 
     def _flags(self, relative: bytes, one: bytes, other: bytes) -> None:
         wanted = flags.get(one) & flags.KEPT
-        if wanted:
-            self.found.flagged += 1
+        if not wanted:  # nor has the copy any: they are taken away before each pass
+            return
+        self.found.flagged += 1
         try:
             flags.carry(other, wanted)
         except OSError as error:

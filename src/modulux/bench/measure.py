@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modulux.bench import added, carry, fat, keys, many, size, viewers, worlds
+from modulux.bench import added, carry, fat, keys, many, size, storage, viewers, worlds
 from modulux.bench.cli import MODULES, CommandLine, desktop
 from modulux.bench.figures import Figure, Results
 from modulux.bench.start import Start
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import UsageError
 
-FIGURES = ("start", "key", "memory", "size", "many", "viewers", "cpu", "added", "worlds", "worlds-memory", "carry")
+FIGURES = ("start", "key", "memory", "size", "many", "viewers", "cpu", "added", "worlds", "worlds-memory", "carry", "storage")
 """Names of the figures. Those of PAIRS come from the same desktops: asking for one measures both."""
 
 PAIRS = (("start", "memory"), ("viewers", "cpu"), ("worlds", "worlds-memory"))
@@ -55,7 +55,7 @@ def measure(
     found: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="modulux-bench.") as name:
         folder = Path(name)
-        plan = _built(cli, folder, say)
+        plan = _built(cli, folder, say) if set(options.figures) != {"storage"} else {}
         if {"start", "memory"} & set(options.figures):
             say("building the fat container to compare with")
             images = frozenset(image["reference"] for image in plan["images"])
@@ -71,6 +71,7 @@ def measure(
             "many": lambda: many.measure(engine, cli, folder, options.desktops, say),
             "added": lambda: added.measure(engine, cli, folder, say),
             "carry": lambda: carry.measure(engine, cli, folder, say),
+            "storage": lambda: storage.measure(options.rounds, say),
         }
         found += [measured() for name, measured in alone.items() if name in options.figures]
     if {"start", "memory"} & set(options.figures):

@@ -33,7 +33,7 @@ def bench(
     Parameters
     ----------
     figures
-        some of: start, key, memory, size, many, viewers, cpu, added, worlds, worlds-memory; all of them without
+        some of: start, key, memory, size, many, viewers, cpu, added, worlds, worlds-memory, carry, storage; all of them without
     """
     common = common or Common()
     if picture and not picture.parent.is_dir():

@@ -62,9 +62,9 @@ class Task(StrEnum):
 class Journal(Model):
     """The record.
 
-    place: where the engine looks for its data. target: where they are moved to. disk: where that one's disk is mounted. kept: the old tree's name after the switch.
-    back: where the way back is made ready. *_inode: tells these folders apart from others of the same names.
-    flagged: the copy may hold files that chattr locks. ran: the engine has run on the new place.
+    place: where the engine looks for its data. target: where they are moved to. disk: where that one's disk is mounted.
+    kept: the old tree's name after the switch. back: where the way back is made ready. *_inode: tells these folders apart from
+    others of the same names. flagged: the copy may hold files that chattr locks. ran: the engine has run on the new place.
     was: what the configuration said before (--reconfigure).
     """
 

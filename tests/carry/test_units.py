@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.fresh, pytest.mark.timeout(1800)]
 
 GENERATOR = "/usr/libexec/podman/quadlet"
 OF_SYSTEMD = ("--cgroups=", "--sdnotify=", "--cidfile=")
-"""Words that mean something under systemd alone."""
+"""Words that mean something under systemd alone. `--ignore`, for what is there already, is unknown to Podman 4.3."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_units_come_to_a_desktop(here: Cli, debian_13: Path, tmp_path: Path) -> 
         for name in order:
             (line,) = [line for line in services[name].splitlines() if line.startswith("ExecStart=")]
             words = shlex.split(line.removeprefix("ExecStart=").replace("%%", "%").replace("$$", "$"))
-            argv = ["podman", *(word for word in words[1:] if not word.startswith(OF_SYSTEMD))]
+            argv = ["podman", *(word for word in words[1:] if not word.startswith(OF_SYSTEMD) and word != "--ignore")]
             done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
         viewer = next(c for c in plan.containers if "rfb" in c.sockets)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import time
 import zlib
 from typing import Any
 
-from PIL import Image
-
-from modulux.bench.watch import Numbers, Pixel, Place, Strips
+from modulux.bench.watch import Numbers, Pixel, Place, Strips, decoded
 from modulux.errors import RfbError
 from modulux.rfb import Rect, RfbTimeoutError, Stream
 from modulux.rfb.wire import Wire
@@ -114,9 +111,9 @@ class XpraWatch:
         if not self.numbers.within(rect):
             return
         if kind in {b"jpeg", b"png", b"png/L", b"png/P"}:
-            pixels = Image.open(io.BytesIO(pixels)).convert("RGB").tobytes()
-            size, line = 3, rect.width * 3
-        elif kind in {b"rgb24", b"rgb32"}:
+            self.numbers.put(rect, decoded(pixels))
+            return
+        if kind in {b"rgb24", b"rgb32"}:
             if options.get(b"zlib"):
                 pixels = zlib.decompress(pixels)
             size = len(options.get(b"rgb_format", b"RGB" if kind == b"rgb24" else b"RGBX"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support import machine
@@ -70,3 +71,21 @@ def carried(running: Cli, tmp_path_factory: pytest.TempPathFactory) -> Carried:
     said = running.json("export", NAME, "-o", str(file))
     listing = running.inside(NAME, "terminal", LISTING)
     return Carried(running, NAME, file, said["digest"], picture, listing)
+
+
+@dataclass(frozen=True)
+class There:
+    """A machine with Docker, and what `import` said when the desktop came to it."""
+
+    machine: machine.Machine
+    said: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def docker(carried: Carried) -> Iterator[There]:
+    """A machine without a network, with Docker, to which the desktop was carried."""
+    with machine.machine("docker") as there:
+        said = there.json("import", str(carried.file))
+        yield There(there, said)
+        there.run("down", NAME, "--volumes", "--yes")
+        assert there.left(NAME) == []

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 from ruamel.yaml import YAML
-from tests.carry.conftest import DESKTOP, Carried
+from tests.carry.conftest import DESKTOP, NAME, There
 from tests.support.cli import Cli
-from tests.support.machine import machine
 
 from modulux import rfb
 from modulux.carry import kubernetes, quadlet
@@ -208,37 +206,29 @@ def test_two_worlds_in_a_pod(here: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="this host lacks docker-compose")
-def test_compose_runs_a_desktop(carried: Carried, tmp_path: Path) -> None:
-    with machine("docker") as docker:
-        docker.run("import", str(carried.file), "--as", "t-compose")
-        project = tmp_path / "project"
-        docker.run("export", "t-compose", "--compose", "-o", str(project / "compose.yaml"))
-        compose = docker.command(["docker-compose", "--project-directory", str(project), "-f", str(project / "compose.yaml")])
-        up = subprocess.run([*compose, "up", "-d"], env=docker.environment(), capture_output=True, text=True, check=False)
-        assert up.returncode == 0, up.stderr
-        plan = docker.json("plan", "t-compose")
-        deadline = time.monotonic() + 120
-        while {row["phase"] for row in docker.json("ps", "t-compose")} != {"running"}:
-            assert time.monotonic() < deadline
-            time.sleep(1)
-        areas = [DrawnArea(tuple(a["area"]), a["colours"]) for c in plan["containers"] for a in c["ready"]["drawn"]]
-        script = 'exec nc -N -U "$0"'
-        viewer = next(c for c in plan["containers"] if "rfb" in json.loads(c["labels"]["io.modulux.sockets"]))
-        socket = json.loads(viewer["labels"]["io.modulux.sockets"])["rfb"]
-        os.environ["DOCKER_HOST"] = docker.env["DOCKER_HOST"]
-        try:
-            drawn(
-                docker.command(["docker", "exec", "-i", viewer["name"], "sh", "-c", script, socket]), areas, tmp_path / "c.png"
-            )
-        finally:
-            del os.environ["DOCKER_HOST"]
-        assert docker.inside("t-compose", "terminal", "cat ~/Documents/letter.txt") == "a letter\n"
-        for item in json.loads(docker.native("inspect", *(c["name"] for c in plan["containers"]))):
-            host = item["HostConfig"]
-            assert host["ReadonlyRootfs"] is True
-            assert host["CapDrop"] == ["ALL"]
-            assert "no-new-privileges:true" in host["SecurityOpt"]
-            assert host["Memory"] > 0
-            assert host["PidsLimit"] > 0
-        subprocess.run([*compose, "down"], env=docker.environment(), capture_output=True, check=True)
-        assert docker.json("ps") == []
+def test_compose_runs_a_desktop(docker: There, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the data that is there: volumes have the names that they have under `up`."""
+    there = docker.machine
+    there.run("down", NAME, status=None)
+    project = tmp_path / "project"
+    there.run("export", NAME, "--compose", "-o", str(project / "compose.yaml"))
+    compose = there.command(["docker-compose", "--project-directory", str(project), "-f", str(project / "compose.yaml")])
+    up = subprocess.run([*compose, "up", "-d"], env=there.environment(), capture_output=True, text=True, check=False)
+    assert up.returncode == 0, up.stderr
+    plan = resolve(Desktop.model_validate(YAML(typ="safe").load(DESKTOP)), CATALOG, HostFacts())
+    viewer = next(c for c in plan.containers if "rfb" in c.sockets)
+    script = 'until nc -zU "$0" 2>/dev/null; do sleep 0.05; done; exec nc -N -U "$0"'
+    monkeypatch.setenv("DOCKER_HOST", there.env["DOCKER_HOST"])
+    inside = there.command(["docker", "exec", "-i", viewer.name, "sh", "-c", script, viewer.sockets["rfb"]])
+    drawn(inside, [area for c in plan.containers for area in c.ready.drawn], tmp_path / "compose.png")
+    assert there.inside(NAME, "terminal", "cat ~/Documents/letter.txt") == "a letter\n"
+    assert len(there.json("ps", NAME)) == len(plan.containers)
+    for item in json.loads(there.native("inspect", *(c.name for c in plan.containers))):
+        host = item["HostConfig"]
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert "no-new-privileges:true" in host["SecurityOpt"]
+        assert host["Memory"] > 0
+        assert host["PidsLimit"] > 0
+    subprocess.run([*compose, "down"], env=there.environment(), capture_output=True, check=True)
+    assert there.json("ps") == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
-from tests.carry.conftest import LISTING, Carried
+from tests.carry.conftest import LISTING, Carried, There
 from tests.support.machine import Machine, machine
 
 pytestmark = pytest.mark.timeout(900)
@@ -27,18 +27,15 @@ def is_the_same(there: Machine, name: str, carried: Carried, shot: Path) -> None
     assert differing(carried.picture, shot) < 0.005
 
 
-def test_from_podman_to_docker_and_back(carried: Carried, tmp_path: Path) -> None:
-    with machine("docker") as docker:
-        said = docker.json("import", str(carried.file))
-        assert said["digest"] == carried.digest
-        assert len(said["images"]) == 7
-        is_the_same(docker, carried.name, carried, tmp_path / "docker.png")
-        taken = docker.run("import", str(carried.file), status=10)
-        assert "--as" in taken.stderr
-        back = tmp_path / "back.modulux"
-        exported = docker.json("export", carried.name, "-o", str(back))
-        docker.run("down", carried.name, "--volumes", "--yes")
-        assert docker.left(carried.name) == []
+def test_from_podman_to_docker_and_back(carried: Carried, docker: There, tmp_path: Path) -> None:
+    assert docker.said["digest"] == carried.digest
+    assert len(docker.said["images"]) == 7
+    is_the_same(docker.machine, carried.name, carried, tmp_path / "docker.png")
+    taken = docker.machine.run("import", str(carried.file), status=10)
+    assert "--as" in taken.stderr
+    back = tmp_path / "back.modulux"
+    exported = docker.machine.json("export", carried.name, "-o", str(back))
+    docker.machine.run("down", carried.name)
     assert len(exported["images"]) == 7
     with machine("podman") as podman:
         podman.run("import", str(back), "--as", "t-other")

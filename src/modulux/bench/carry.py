@@ -46,7 +46,8 @@ def measure(engine: CommandLineEngine, cli: CommandLine, folder: Path, say: Call
             seconds, said = _timed(cli, "export", NAME, "-o", str(archive))
             amount = _amount(engine, plan) + said["data_bytes"]
             rates["export"].append(amount / seconds / eng.MB)
-            rates["save and tar"].append(amount / _plainly(engine, plan, folder) / eng.MB)
+            if shutil.which("zstd"):
+                rates["save and tar"].append(amount / _plainly(engine, plan, folder) / eng.MB)
             with _elsewhere(engine) as whole:
                 seconds, _ = _timed(cli, "import", str(archive), "--as", f"{NAME}-there")
                 rates["import"].append((amount if whole else said["data_bytes"]) / seconds / eng.MB)
@@ -54,7 +55,7 @@ def measure(engine: CommandLineEngine, cli: CommandLine, folder: Path, say: Call
             notes = [f"{amount / eng.MB:.0f} MB in a file of {said['bytes'] / eng.MB:.0f} MB"]
             notes += [] if whole else ["the images were there already: import is that of the data alone"]
             archive.unlink()
-    rows = [Row(name, Series(tuple(values)), ours=name != "save and tar") for name, values in rates.items()]
+    rows = [Row(name, Series(tuple(values)), ours=name != "save and tar") for name, values in rates.items() if values]
     return Figure("carry", "A desktop into a file and out of it", "MB/s", tuple(rows), notes=tuple(notes))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
 from tests.carry.conftest import LISTING, Carried, There
+from tests.support import rootless
 from tests.support.machine import Machine, machine
 
 pytestmark = pytest.mark.timeout(900)
@@ -43,3 +45,21 @@ def test_from_podman_to_docker_and_back(carried: Carried, docker: There, tmp_pat
         assert podman.inside("t-other", "terminal", "hostname").strip() == "t-other"
         podman.run("down", "t-other", "--volumes", "--yes")
         assert podman.left("t-other") == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(rootless.why_not() is not None, reason=str(rootless.why_not()))
+def test_to_an_ordinary_user(carried: Carried, tmp_path: Path) -> None:
+    with rootless.rootless() as user:
+        file = user.home / "desktop.modulux"
+        shutil.copy(carried.file, file)
+        file.chmod(0o644)
+        assert user.json("import", str(file))["digest"] == carried.digest
+        user.run("up", carried.name)
+        assert user.inside(carried.name, "terminal", LISTING) == carried.listing
+        user.run("screenshot", carried.name, "-o", str(user.home / "shot.png"))
+        assert differing(carried.picture, user.home / "shot.png") < 0.005
+        back = user.json("export", carried.name, "-o", str(user.home / "back.modulux"))
+        assert back["volumes"] == ["share.Documents", "openbox.home"]
+        user.run("down", carried.name, "--volumes", "--yes")
+        assert user.left(carried.name) == []

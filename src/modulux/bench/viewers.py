@@ -11,7 +11,7 @@ from pathlib import Path
 from modulux.bench import cpu
 from modulux.bench import engine as eng
 from modulux.bench.cli import CommandLine, desktop
-from modulux.bench.figures import Figure, Row, Series
+from modulux.bench.figures import Figure, Row, Series, shown
 from modulux.bench.watch import NUMBERS, RfbWatch, Strips, Watched
 from modulux.bench.xpra import XpraWatch
 from modulux.engine.commandline import CommandLineEngine
@@ -101,6 +101,7 @@ def measure(
                             direct = direct and unrelayed
                             clock = cpu.seconds(engine, _containers(setup, viewer))
                             look(watched, clock, max(1, seconds // ROUNDS), what)
+                        say(f"viewers: {shown(what.frames[-1])} a second, {shown(what.cost[-1])} ms each, in the last second")
                     cli.stop(setup.name, load)
     return _figures(seen, direct)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modulux.desktop import switch
+from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import Detail, Named, State
 from modulux.keep.backup import Backup, Task, backup
 from modulux.keep.restic import Repository
@@ -23,14 +24,13 @@ from modulux.report import silent
 PASSWORD = b"open sesame"
 
 
-class FolderEngine:
+class FolderEngine(CommandLineEngine):
     """Below `root` each volume is NAME/_data, with its labels beside it."""
 
     name = "folders"
-    program = "true"
-    rootless = False
 
     def __init__(self, root: Path) -> None:
+        super().__init__()
         self.root = root
 
     def containers(self, prefix: str) -> list[State]:

@@ -16,7 +16,7 @@ from tests.support.cli import ROOT
 
 from modulux.desktop import switch
 from modulux.desktop.state import look
-from modulux.errors import DamagedError, HostError, ModuluxError, PasswordError, RepositoryError
+from modulux.errors import DamagedError, HostError, PasswordError, RepositoryError
 from modulux.keep.failures import AbsentError, LockedError
 from modulux.keep.forget import choose, forget
 from modulux.keep.restic import OURS, Repository
@@ -178,11 +178,9 @@ def test_flipped_bytes(world: World, kind: str, tmp_path: Path) -> None:
         file.chmod(0o600)
         file.write_bytes(data)
         shutil.rmtree(world.folder / "cache", ignore_errors=True)
-        shutil.rmtree(Path.home() / ".cache/restic", ignore_errors=True) if os.environ.get("CI") else None
         try:
             world.restore()
-        except ModuluxError as error:
-            assert isinstance(error, DamagedError | PasswordError | RepositoryError), repr(error)
+        except (DamagedError, PasswordError, RepositoryError):
             assert world.engine.tree("a") == today
         else:
             assert world.engine.tree("a") == kept
@@ -222,7 +220,7 @@ def test_a_full_disk_where_volumes_lie(world: World) -> None:
 
 def test_gone_half_way(world: World) -> None:
     kept = world.backup()
-    (world.documents / "large").write_bytes(os.urandom(60_000_000))
+    (world.documents / "large").write_bytes(os.urandom(40_000_000))
     repository, away = Path(world.repository.where), world.folder / "away"
 
     def vanish() -> None:
@@ -234,7 +232,7 @@ def test_gone_half_way(world: World) -> None:
     thief.start()
     with pytest.raises((RepositoryError, DamagedError)):
         world.backup()
-    thief.join()
+    thief.join(60)
     shutil.rmtree(repository, ignore_errors=True)
     away.rename(repository)
     world.repository.do("unlock")

@@ -97,8 +97,9 @@ def test_some_files(world: World) -> None:
 def test_a_name_that_is_taken(world: World) -> None:
     world.backup()
     source = world.source()
+    world.engine.volume("b", "share.Documents")
     with pytest.raises(NameTakenError, match="already"):
-        target_of(world.engine, source.manifest, "b" if world.engine.volume("b", "share.Documents") else None)
+        target_of(world.engine, source.manifest, "b")
     world.engine.do(["modulux.c.openbox.home", "{}"])  # somebody else's
     before = tree(world.engine.root / "modulux.c.openbox.home")
     with pytest.raises(NameTakenError, match="not Modulux"):

@@ -158,13 +158,18 @@ class _Facts:
 def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[Reading, Moment]:
     images = [f"images:{facts.kept_images}"] if facts.kept_images else []
     tags = [OURS, f"desktop:{task.name}", *images, *task.tags]
-    started = time.time()
+    started, mark = time.time(), task.repository.mark()
     warm = _warm(task, work, report) if _much(task, work) else None
     with Reading(task.repository, work, tags, gated=True, urgent=True) as last:
         with step(report, "look", "looking at the desktop"):
             facts.look()
         moment = _stopped(task, facts, last) if task.stopped else _still(task, facts, last, report)
         made = last.result(whole=True)
+    if task.repository.mark() != mark:
+        raise RepositoryError(
+            f"the repository at {task.repository.shown} went away while it was written: nothing was kept",
+            hint="restic may have begun another one at that place; remove it before you bring the first one back",
+        )
     if warm is not None:
         last.discard(warm.result(whole=False))
         last.summary["data_added"] = last.summary.get("data_added", 0) + warm.summary.get("data_added", 0)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modulux import run
-from modulux.errors import NotFoundError
+from modulux.errors import DamagedError, EngineError, NotFoundError
 from modulux.keep import fifo
 from modulux.keep.failures import AbsentError, LockedError, failure
 from modulux.keep.workspace import Workspace
@@ -119,19 +119,23 @@ class Repository:
             return self._once(words, mounts, input_from)
 
     def _once(self, words: Sequence[str], mounts: Workspace | None, input_from: Sequence[str] | None) -> str:
+        done = self._ended(words, mounts, input_from)
+        if not done.ok:
+            raise failure(done.stderr + "\n" + done.stdout, done.status, self.shown)
+        return done.stdout
+
+    def _ended(self, words: Sequence[str], mounts: Workspace | None, input_from: Sequence[str] | None) -> run.Completed:
         argv = self.argv(*words)
         argv = [*END_WITH_US, *(mounts.argv(argv) if mounts else self.near(argv))]
         with ExitStack() as stack:
             env = self.told(stack)
             if input_from is None:
-                done = run.run(argv, env=env)
-            else:
-                first, done = run.joined(input_from, argv, env=env)
-                if not first.ok:
-                    raise failure(first.stderr, first.status, self.shown)
-        if not done.ok:
-            raise failure(done.stderr + "\n" + done.stdout, done.status, self.shown)
-        return done.stdout
+                return run.run(argv, env=env)
+            first, done = run.joined(input_from, argv, env=env)
+        if not first.ok:
+            last = first.stderr.strip().splitlines()[-1:] or [f"exit status {first.status}"]
+            raise EngineError(f"{input_from[0]}: {last[0]}")
+        return done
 
     def pour(self, words: Sequence[str], into: Sequence[str]) -> run.Completed:
         """Let a command read what a command of restic's prints; how that ended.
@@ -166,18 +170,32 @@ class Repository:
     # -- what is in it -----------------------------------------------------------------------------------------------
 
     def snapshots(self, *tags: str) -> list[Stored]:
-        """All that carry all of the tags, the oldest first; other people's snapshots are in nobody's way."""
-        words = ["snapshots", "--json", "--no-lock", *(["--tag", ",".join(tags)] if tags else [])]
-        items = json.loads(self.do(*words) or "[]") or []
-        return sorted((_stored(item) for item in items), key=lambda s: s.time)
+        """All that carry all of the tags, the oldest first; one that cannot be read is left out."""
+        return self._listed(tags)[0]
+
+    def _listed(self, tags: Sequence[str]) -> tuple[list[Stored], str]:
+        """Those, and what restic says of one that cannot be read."""
+        done = self._ended(["snapshots", "--json", "--no-lock", *(["--tag", ",".join(tags)] if tags else [])], None, None)
+        if not done.ok:
+            raise failure(done.stderr, done.status, self.shown)
+        items = json.loads(done.stdout or "[]") or []
+        broken = [line for line in done.stderr.splitlines() if "load snapshot" in line or "gnoring" in line]
+        return sorted((_stored(item) for item in items), key=lambda s: s.time), "".join(broken[:1])
 
     def find(self, word: str) -> Stored:
         """The snapshot that `word` means: the beginning of its id, `latest`, or a desktop's name for its latest.
 
         Raises:
             NotFoundError: there is none, or several begin so.
+            DamagedError: it may be one that cannot be read.
         """
-        return self.among(self.snapshots(OURS), word)
+        every, broken = self._listed([OURS])
+        if not broken:
+            return self.among(every, word)
+        named = [s for s in every if len(word) >= 8 and s.id.startswith(word.lower())]
+        if len(named) != 1:
+            raise DamagedError(f"a snapshot in {self.shown} cannot be read: {broken}", hint="the others can, by their ids")
+        return named[0]
 
     def among(self, every: Sequence[Stored], word: str) -> Stored:
         """As `find`, among snapshots that are known already."""
@@ -191,6 +209,17 @@ class Repository:
             what = f"several snapshots begin with `{word}`" if begin else f"no snapshot `{word}` in {self.shown}"
             raise NotFoundError(what, hint="modulux snapshots lists them")
         return begin[0]
+
+    def mark(self) -> tuple[int, int] | None:
+        """What tells this repository from another at the same place, if it is a folder; None when there is none.
+
+        restic makes again what vanishes while it works: a disk that is unplugged is none that it would complain about.
+        """
+        try:
+            found = (self.local / "config").stat() if self.local else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found else None
 
     def read(self, snapshot: str, path: str) -> str:
         """The text of a file in a snapshot."""

@@ -210,6 +210,13 @@ def test_a_name_that_exists(made: Made, engine: Volumes) -> None:
         take(path, engine)
     assert (home / "a").read_text() == "mine"
     assert take(path, engine, "other")[2] == ["modulux.other.openbox.home"]
+    engine.remove("volume", ["modulux.made.openbox.home"])
+    shutil.rmtree(home)
+    file = own_desktop("made") / "desktop.yaml"
+    file.write_text(file.read_text() + "screen: 1600x900\n")
+    with pytest.raises(NameTakenError):  # the file was changed since
+        take(path, engine)
+    assert "1600x900" in file.read_text()
     engine.labels["modulux.third.x"] = {}
     with pytest.raises(NameTakenError):
         take(path, engine, "third")

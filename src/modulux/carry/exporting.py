@@ -172,13 +172,18 @@ def to_file(engine: Engine, what: What, path: Path, report: Report) -> tuple[Gat
         gathered = gather(engine, what, layout, report)
         new = layout.folder / "archive"
         with step(report, "write", f"writing {path}"):
-            with new.open("wb") as sink:
+            with open(new, "wb", opener=_private) as sink:
                 size = archive.pack(layout, sink, sweep=True)
                 sink.flush()
                 os.fsync(sink.fileno())
             new.replace(path)
         layout.remove()
     return gathered, size
+
+
+def _private(path: str, flags: int) -> int:
+    """A home is in it: nobody else reads it."""
+    return os.open(path, flags, 0o600)
 
 
 def to_stream(engine: Engine, what: What, sink: IO[bytes], report: Report) -> tuple[Gathered, int]:

@@ -78,7 +78,7 @@ def checked(
         desktop = renamed(desktop, name)
     with lock(f"{engine.name}.{desktop.name}"):
         staged = own_desktop(desktop.name).with_name(f".{desktop.name}.importing")
-        _free(engine, desktop.name, first.digest, staged)
+        _free(engine, desktop, first.digest, staged)
         with step(report, "check", "checking every byte"):
             for blob in archive.blobs(source):
                 source.check(blob)
@@ -99,25 +99,36 @@ def checked(
                 shutil.rmtree(staged, ignore_errors=True)
 
 
-def _free(engine: Engine, name: str, digest: str, staged: Path) -> None:
+def _free(engine: Engine, desktop: Desktop, digest: str, staged: Path) -> None:
     """See that the name can be had, by a new desktop or by one whose import was cut short.
 
     Raises:
         NameTakenError: it cannot.
     """
+    name = desktop.name
     found = look(engine, name)
     origin = staged / ORIGIN
-    begun = origin.is_file() and origin.read_text() == digest
+    begun = _says(origin, digest)
     if origin.is_file() and not begun and not found.volumes:
         shutil.rmtree(staged)
     if found.modules or found.networks or found.foreign or (found.volumes and not begun):
         raise NameTakenError(f"there is a desktop `{name}` already", hint="--as ANOTHER-NAME; nothing is overwritten")
-    there = own_desktop(name) / ORIGIN
-    if own_desktop(name).exists() and not (there.is_file() and there.read_text() == digest):
+    place = own_desktop(name)
+    if place.exists() and not (_says(place / ORIGIN, digest) and _says(place / FILE, _text(desktop))):
         raise NameTakenError(
-            f"a desktop `{name}` was imported before, and lies in {own_desktop(name)}",
+            f"a desktop `{name}` was imported before, and lies in {place}",
             hint="--as ANOTHER-NAME; or remove that folder",
         )
+
+
+def _says(file: Path, text: str) -> bool:
+    return file.is_file() and file.read_text() == text
+
+
+def _text(desktop: Desktop) -> str:
+    text = io.StringIO()
+    YAML().dump(desktop.model_dump(mode="json", by_alias=True, exclude_unset=True), text)
+    return text.getvalue()
 
 
 def _plan(
@@ -135,7 +146,7 @@ def _plan(
     shutil.rmtree(staged / MODULES, ignore_errors=True)
     modules.unpack(brought[0], source, staged / MODULES)
     try:
-        plan = resolve(desktop, Catalog([staged / MODULES]), host)
+        plan = resolve(desktop, Catalog([staged / MODULES, *catalog.roots]), host)  # as `up` will
     except FileError as error:
         raise DamagedError(f"its modules do not make its desktop: {error}", hint=error.hint) from None
     if missing := {image.module for image in plan.images} - set(locked):
@@ -253,9 +264,7 @@ def _fill(engine: Engine, what: Checked, name: str) -> None:
 
 def _settle(what: Checked) -> None:
     """Write the desktop's file, and give the folder its place: from then on it is imported."""
-    text = io.StringIO()
-    YAML().dump(what.desktop.model_dump(mode="json", by_alias=True, exclude_unset=True), text)
-    (what.staged / FILE).write_text(text.getvalue())
+    (what.staged / FILE).write_text(_text(what.desktop))
     if what.lists is not None:
         (what.staged / LISTS).write_bytes(what.lists)
     (what.staged / DONE).unlink(missing_ok=True)

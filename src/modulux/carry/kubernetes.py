@@ -92,6 +92,8 @@ def _possible(plan: Plan) -> None:
 def notes(plan: Plan) -> list[str]:
     """What is different from the same desktop under an engine, for a person."""
     said = ["all modules of a Pod share one network: `network: none` holds for the Pod only if it holds for every module"]
+    if any(c.ipc == "private" and c.role == Role.APP for c in plan.containers):
+        said.append("`trust: none` is weaker in a Pod: the app shares its network and IPC namespace, if no files")
     if any(c.seccomp for c in plan.containers):
         said.append("seccomp profiles: copy them from the ConfigMap to /var/lib/kubelet/seccomp/ on each node")
     said.append("the number of processes is limited by the kubelet alone (podPidsLimit)")

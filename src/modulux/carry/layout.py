@@ -140,7 +140,8 @@ class Layout:
         """By the digest of what was compressed: the digest of what came of it."""
 
     def start(self) -> None:
-        """Make its folders, and sweep away what an interruption cut short."""
+        """Make its folders, and sweep away what an interruption cut short. What they hold is the user's own affair."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for part in (self.blobs, self.made):
             part.mkdir(parents=True, exist_ok=True)
         for left in self.blobs.glob("*.part"):

@@ -11,7 +11,7 @@ from modulux.carry import layout as form
 from modulux.carry import tars
 from modulux.carry.layout import Blob, Layout
 from modulux.carry.source import Source
-from modulux.errors import DamagedError, FileError
+from modulux.errors import DamagedError
 from modulux.model.plan import Image
 from modulux.resolve.catalog import Catalog, files_of
 
@@ -85,14 +85,3 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> N
     with path.open("xb") as sink:
         sink.write(file.read())
     path.chmod(0o755 if member.mode & 0o100 else 0o644)
-
-
-def fits(catalog: Catalog, images: Iterable[Image], locked: dict[str, str]) -> bool:
-    """Whether the catalog's modules come to the same images, named by module in `locked`.
-
-    A module that the catalog does not have, or that is wrong in it, does not fit.
-    """
-    try:
-        return all(locked.get(image.module) == catalog.reference(image.module, image.locale) for image in images)
-    except FileError:
-        return False

@@ -171,6 +171,7 @@ class Leg:
                 every=self.journal.verify == "all",
                 granularity=self.journal.granularity,
                 since=self.journal.began - 2,
+                holes=self._link() is None,
                 progress=lambda entries: self.tell(f"compared {entries} files"),
             ).run()
             if self.verified.same:
@@ -224,6 +225,11 @@ class Leg:
         if self.journal.stood_still:
             self.save(downtime=time.time() - self.journal.stood_still)
 
+    def _link(self) -> Path | None:
+        """The old tree, to whose files those of the way back are linked where they are the same."""
+        j = self.journal
+        return j.kept if self.back and switch.inode(j.kept) == j.place_inode else None
+
     def _copy(self, *, whole: bool = False) -> None:
         shown = [0]
         if os.path.samestat(self.source.stat(), self.target.stat()) or (not self.back and self.through()):
@@ -238,7 +244,7 @@ class Leg:
         if self.journal.flagged:  # what chattr has locked in the copy could not be changed
             flags.unlock_tree(os.fsencode(self.target))
         fresh = not any(self.target.iterdir())
-        link = self.journal.kept if self.back and switch.inode(self.journal.kept) == self.journal.place_inode else None
+        link = self._link()
         with record.lock_for_children(self.journal.facts.key):
             try:
                 copy(self.source, self.target, progress, link=link, whole=whole, fresh=fresh)

@@ -126,6 +126,7 @@ class Comparison:
     Args:
         every: read all files byte by byte, not a sample.
         granularity: nanoseconds that the target's file system tells apart.
+        holes: whether the copy must have the source's; one that is linked to an older copy need not.
         since: what has changed after this moment (seconds since 1970) is read in any case.
         progress: told of each folder's number of entries.
     """
@@ -138,11 +139,12 @@ class Comparison:
         every: bool,
         granularity: int = 1,
         since: float = float("inf"),
+        holes: bool = True,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.source, self.target = source, target
         self.every, self.granularity = every, granularity
-        self.since = since
+        self.since, self.holes = since, holes
         self.progress = progress or (lambda _: None)
         self.found = Verified()
         self.links: dict[tuple[int, int], tuple[int, int]] = {}
@@ -244,7 +246,7 @@ class Comparison:
         hole = a.st_size - a.st_blocks * 512
         if hole > BLOCK:
             self.found.sparse += 1
-            if b.st_blocks * 512 > a.st_blocks * 512 + hole // 2:
+            if self.holes and b.st_blocks * 512 > a.st_blocks * 512 + hole // 2:
                 self.found.differs(relative, "its holes were filled")
         if self.every or a.st_mtime >= self.since or self._sampled(relative, min(a.st_size, a.st_blocks * 512)):
             self.found.read_files += 1

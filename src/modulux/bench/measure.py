@@ -10,14 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modulux.bench import added, carry, fat, keys, many, size, storage, viewers, worlds
+from modulux.bench import added, carry, fat, keep, keys, many, size, storage, viewers, worlds
 from modulux.bench.cli import MODULES, CommandLine, desktop
 from modulux.bench.figures import Figure, Results
 from modulux.bench.start import Start
 from modulux.engine.commandline import CommandLineEngine
 from modulux.errors import UsageError
 
-FIGURES = ("start", "key", "memory", "size", "many", "viewers", "cpu", "added", "worlds", "worlds-memory", "carry", "storage")
+FIGURES = (
+    "start",
+    "key",
+    "memory",
+    "size",
+    "many",
+    "viewers",
+    "cpu",
+    "added",
+    "worlds",
+    "worlds-memory",
+    "carry",
+    "keep",
+    "storage",
+)
 """Names of the figures. Those of PAIRS come from the same desktops: asking for one measures both."""
 
 PAIRS = (("start", "memory"), ("viewers", "cpu"), ("worlds", "worlds-memory"))
@@ -71,6 +85,7 @@ def measure(
             "many": lambda: many.measure(engine, cli, folder, options.desktops, say),
             "added": lambda: added.measure(engine, cli, folder, say),
             "carry": lambda: carry.measure(engine, cli, folder, say),
+            "keep": lambda: keep.measure(engine, cli, folder, options.rounds, say),
             "storage": lambda: storage.measure(options.rounds, say),
         }
         found += [measured() for name, measured in alone.items() if name in options.figures]

@@ -33,7 +33,8 @@ def bench(
     Parameters
     ----------
     figures
-        some of: start, key, memory, size, many, viewers, cpu, added, worlds, worlds-memory, carry, storage; all of them without
+        some of: start, key, memory, size, many, viewers, cpu, added, worlds, worlds-memory, carry, keep,
+        storage; all of them without
     """
     common = common or Common()
     if picture and not picture.parent.is_dir():

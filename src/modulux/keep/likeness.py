@@ -1,7 +1,7 @@
 """Whether two pictures show the same desktop, whatever its clock, its cursor and its windows say.
 
-Wallpapers tell little: many desktops have the same. Bars tell much, and windows seldom cover all of them: so what counts is the
-small squares along the edges of the screen in which there is something to be seen. docs/decisions/keep.md has the figures.
+Wallpapers tell little: many desktops have the same. Bars tell much, and windows seldom cover them: so what counts is, along
+each edge of the screen, the small squares in which there is something to be seen. docs/decisions/keep.md has the figures.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ DETAIL = 40
 SAME = 8
 """Two squares agree when their mean difference is below this (0 to 255)."""
 
-FEW = 30
-"""With fewer squares than these along the edges, the whole picture is looked at."""
+BAR = 40
+"""So many squares with something in them along an edge, in one of the pictures, make a bar; without a bar the whole counts."""
 
-EDGES = 0.18
-"""Share of the squares that must agree. Of one desktop with other windows open 0.20 and more do; of two kinds 0.12 and less."""
+EDGES = 0.15
+"""Share of a bar's squares that must agree."""
 
 TILES, NEAR, ALL = (64, 40), 24, 0.15
 """Over the whole picture, divided in so many tiles, whose mean colours may be so far apart, this share must agree."""
@@ -34,13 +34,14 @@ TILES, NEAR, ALL = (64, 40), 24, 0.15
 
 @dataclass(frozen=True)
 class Likeness:
-    """Shares (0 to 1) that agree: of what is to be seen along the edges, and of the whole; and whether that is enough."""
+    """Shares (0 to 1) that agree: of what is to be seen along the edges with bars, and of the whole."""
 
     edges: float
     whole: float
 
     @property
     def alike(self) -> bool:
+        """Whether that is enough."""
         return self.edges >= EDGES and self.whole >= ALL
 
 
@@ -53,19 +54,45 @@ def likeness(one: Image.Image, other: Image.Image) -> Likeness:
 
 
 def _detail(one: Image.Image, other: Image.Image) -> float:
+    """The share of squares that agree, along that edge with a bar where it is least."""
     width, height = one.size
-    edges: list[bool] = []
-    inner: list[bool] = []
+    edges: dict[str, _Edge] = {}
     for y in range(0, height - CELL + 1, CELL):
         for x in range(0, width - CELL + 1, CELL):
-            border = min(x, y, width - CELL - x, height - CELL - y) < STRIP
             box = (x, y, x + CELL, y + CELL)
             first, second = one.crop(box), other.crop(box)
-            if _busy(first) or _busy(second):
+            busy = _busy(first), _busy(second)
+            if any(busy):
                 mean = sum(ImageStat.Stat(ImageChops.difference(first, second)).mean) / 3
-                (edges if border else inner).append(mean < SAME)
-    judged = edges if len(edges) >= FEW else edges + inner
-    return sum(judged) / len(judged) if judged else 1.0
+                distances = {"left": x, "top": y, "right": width - CELL - x, "bottom": height - CELL - y}
+                nearest = min(distances, key=lambda edge: distances[edge])
+                name = nearest if distances[nearest] < STRIP else "inner"
+                edges.setdefault(name, _Edge()).add(busy, same=mean < SAME)
+    bars = [edge for name, edge in edges.items() if name != "inner" and max(edge.busy) >= BAR]
+    judged = bars or [sum(edges.values(), _Edge())]
+    return min(edge.share for edge in judged)
+
+
+@dataclass
+class _Edge:
+    """Squares with something in them: in the first picture, in the other, in one of them, and those that agree."""
+
+    busy: tuple[int, int] = (0, 0)
+    either: int = 0
+    same: int = 0
+
+    def add(self, busy: tuple[bool, bool], *, same: bool) -> None:
+        self.busy = (self.busy[0] + busy[0], self.busy[1] + busy[1])
+        self.either += 1
+        self.same += same
+
+    def __add__(self, other: _Edge) -> _Edge:
+        busy = (self.busy[0] + other.busy[0], self.busy[1] + other.busy[1])
+        return _Edge(busy, self.either + other.either, self.same + other.same)
+
+    @property
+    def share(self) -> float:
+        return self.same / self.either if self.either else 1.0
 
 
 def _busy(cell: Image.Image) -> bool:

@@ -149,6 +149,11 @@ class Pod:
         names = self.podman("ps", "--format", "{{.Names}}").split()
         return next(n for n in names if n.startswith(f"{self.plan.desktop}-pod") and n.endswith(f"-{short}"))
 
+    def ready(self) -> None:
+        """Every module's own conditions hold, as `up` waits for them."""
+        for c in self.plan.containers:
+            self.podman("exec", self.container(c.short), "/usr/lib/modulux/ready", "240", *c.ready.conditions)
+
     def picture(self, shot: Path) -> None:
         viewer = next(c for c in self.plan.containers if "rfb" in c.sockets)
         script = 'until nc -zU "$0" 2>/dev/null; do sleep 0.05; done; exec nc -N -U "$0"'
@@ -177,6 +182,7 @@ def small(here: Cli, tmp_path: Path) -> Iterator[Pod]:
 
 def test_a_pod_shows_a_desktop(small: Pod, tmp_path: Path) -> None:
     small.play()
+    small.ready()
     small.picture(tmp_path / "kube.png")
     for c in small.plan.containers:
         status = small.podman("exec", small.container(c.short), "cat", "/proc/self/status")
@@ -200,6 +206,7 @@ def test_two_worlds_in_a_pod(here: Cli, tmp_path: Path) -> None:
     pod = Pod(here, path, tmp_path)
     try:
         pod.play()
+        pod.ready()
         pod.picture(tmp_path / "two-worlds.png")
     finally:
         pod.down()

@@ -112,6 +112,8 @@ def test_at_once(cli: Cli, desktop_file: Callable[..., Path], tmp_path: Path, fi
             one_screen(cli, name, [session])
             titles = [w.title for w in windows(cli, name, first)]
             assert titles.count(session) == 1, f"no window that holds {session}: {titles}"
+            size = re.findall(r"\d+", cli.inside(name, session, "xprop -root _NET_DESKTOP_GEOMETRY"))
+            assert (int(size[0]), int(size[1])) >= (900, 500), f"the window that holds {session} is {' x '.join(size)}"
         if how == "separate":
             one_screen(cli, name, [session])
             pictures[session] = picture(cli, name, session, tmp_path)

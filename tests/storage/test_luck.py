@@ -82,7 +82,7 @@ def test_the_disk_goes_while_it_is_copied_to(moving: Callable[..., Moving], engi
 def test_somebody_writes_meanwhile(moving: Callable[..., Moving], engine: str) -> None:
     m = moving(engine)
     place = str(m.filled.volume("log"))
-    script = 'while sleep 0.02; do echo more >>"$1"/foreign; done'
+    script = 'echo $$ >/run/writer; while sleep 0.02; do echo more >>"$1"/foreign; done'
     writer = subprocess.Popen(m.host.command(["sh", "-c", script, "sh", place]))
     try:
         done = m.move(status=17)
@@ -90,7 +90,7 @@ def test_somebody_writes_meanwhile(moving: Callable[..., Moving], engine: str) -
         assert "foreign" in done.stderr
         m.filled.all_there()
     finally:
-        writer.kill()
+        m.host.sh("kill -9 $(cat /run/writer)")
         writer.wait()
     m.verb("move")
     m.filled.all_there()

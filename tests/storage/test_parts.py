@@ -218,6 +218,8 @@ def test_a_daemon_that_ends_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "FOLDER", tmp_path)
+    journal.keep_room("docker")
+    assert journal.reserve("docker").stat().st_size == journal.RESERVE
     written = journal.save(record(tmp_path))
     written = journal.save(written, step=journal.Step.STOP)
     assert journal.load("docker") == written

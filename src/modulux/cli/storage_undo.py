@@ -38,7 +38,7 @@ def undo(
         confirm(f"Go back to {journal.kept}, without anything that was written to {journal.target} since the move?", yes)
     with record.lock(key):
         done, _ = work.go_on(work.undo(work.begun(key), discard=discard), common.report)
-    left = str(done.target) if done.discard and done.target.exists() else None
+    left = str(done.target) if done.discard and done.ran and done.target.exists() else None
     data = {"engine": done.facts.engine, "user": done.facts.user, "place": str(done.place), "left": left}
     more = f" {left} is left as it is." if left else ""
     common.result(data, lambda console: console.print(f"[bold]{done.facts.name}[/] lives in {done.place} again.{more}"))

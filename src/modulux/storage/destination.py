@@ -85,6 +85,8 @@ def judge(folder: Path, driver: str | None, *, needed_bytes: int, needed_inodes:
 
 @contextlib.contextmanager
 def _trial(place: Path) -> Iterator[Path | None]:
+    for left in place.glob(".modulux-trial-*"):  # of one that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
         folder = Path(tempfile.mkdtemp(prefix=".modulux-trial-", dir=place))
     except OSError:

@@ -7,6 +7,7 @@ with the lock that keeps a second process away and a file that says how far the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -26,6 +27,8 @@ from modulux.storage.facts import Facts, Inventory
 
 FOLDER = Path("/var/lib/modulux/storage")
 VERSION = 1
+
+RESERVE = 256 << 10
 
 _held: list[tuple[str, int]] = []
 
@@ -127,8 +130,26 @@ def save(journal: Journal, **changes: Any) -> Journal:
     if (new.task, new.step) != (journal.task, journal.step) or not new.history:
         moment = time.strftime("%Y-%m-%d %H:%M:%S")
         new = new.model_copy(update={"history": [*new.history, f"{moment} {new.task} {new.step}"]})
-    write(path(new.facts.key), new.model_dump_json(indent=1) + "\n", mode=0o600)  # a daemon's environment may hold secrets
+    content = new.model_dump_json(indent=1) + "\n"
+    try:
+        write(path(new.facts.key), content, mode=0o600)  # a daemon's environment may hold secrets
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        reserve(new.facts.key).unlink(missing_ok=True)  # the system disk is full, which is why one moves
+        write(path(new.facts.key), content, mode=0o600)
     return new
+
+
+def reserve(key: str) -> Path:
+    """A file that keeps room for the record."""
+    return FOLDER / f"{key}.reserve"
+
+
+def keep_room(key: str) -> None:
+    """Make the reserve: the record must be able to be written when nothing else can."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    reserve(key).write_bytes(os.urandom(RESERVE))
 
 
 def load(key: str) -> Journal | None:
@@ -161,8 +182,9 @@ def close(journal: Journal) -> None:
     ended = FOLDER / "ended"
     ended.mkdir(exist_ok=True)
     file.replace(ended / f"{journal.facts.key}-{journal.id}.json")
-    with contextlib.suppress(OSError):
-        progress_file(journal.facts.key).unlink()
+    for left in (progress_file(journal.facts.key), reserve(journal.facts.key)):
+        with contextlib.suppress(OSError):
+            left.unlink()
     folder = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -126,9 +126,12 @@ class Leg:
         if self.driver.answers():
             before = self._counted(self.driver.inventory())
             self._may_stop(before)
-            self.save(inventory=before, stood_still=time.time())
+            discard = self.back and self.journal.discard  # then what counts is what there was before the move
+            kept = self.journal.inventory if discard and self.journal.inventory else before
+            self.save(inventory=kept, stood_still=time.time())
             self.driver.stop_containers(before.running)
-            self.save(inventory=self._counted(self.driver.inventory()))
+            if not discard:
+                self.save(inventory=self._counted(self.driver.inventory()))
         elif self.journal.inventory is None:
             raise StorageError(
                 f"{self.journal.facts.name} does not run, so that it cannot be said what it holds", hint="start it first"

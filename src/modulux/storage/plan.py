@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,8 @@ def _places(facts: Facts, target: Path, options: Options) -> list[str]:
 def _not_configurable(facts: Facts) -> list[str]:
     if facts.engine == "podman":
         return ["Podman's database remembers the old path and would not take another: leave --reconfigure away"]
+    if re.fullmatch(r"\d+\.\d+", facts.root.name):
+        return ["Docker maps its users (userns-remap) and keeps each mapping's data apart: leave --reconfigure away"]
     told = [origin for origin in facts.origins if origin.where not in ("nowhere", str(facts.config))]
     way = "which goes before its configuration file: change it there, or leave --reconfigure away"
     return [f"{facts.engine}'s folder is given in {o.where} ({o.says}), {way}" for o in told]
@@ -225,4 +228,5 @@ def begin(made: Plan) -> Journal:
     if made.refused:
         reasons = "\n".join(f"  {reason}" for reason in made.refused)
         raise StorageError(f"{made.facts.name} cannot be moved to {made.target}:\n{reasons}", hint="nothing was touched")
+    record.keep_room(made.facts.key)
     return record.save(new_journal(made.facts, made.target, made.options, made.granularity))

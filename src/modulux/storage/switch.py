@@ -30,9 +30,9 @@ AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
 def inode(path: Path) -> int | None:
-    """The inode of a folder, None when it is not there."""
+    """The inode of a folder, None when it is not there; what a symbolic link leads to does not count."""
     try:
-        return path.stat().st_ino
+        return path.lstat().st_ino
     except OSError:
         return None
 
@@ -71,7 +71,10 @@ def make(journal: Journal) -> None:
             _configure(journal, journal.target)
         if inode(journal.place) == journal.place_inode:
             journal.place.rename(journal.kept)
-            flush_name(journal.place.parent)
+        if not journal.place.exists() and not journal.place.is_symlink():
+            # containers remember their volumes by the old path
+            journal.place.symlink_to(journal.target)
+        flush_name(journal.place.parent)
         return
     if service.systemd():
         _write_units(journal)
@@ -107,6 +110,8 @@ def unmake(journal: Journal) -> None:
     """Let the engine find its data at the old place again: what lies at `journal.tree`. Can be begun again at any point."""
     place, tree = journal.place, journal.tree
     if journal.mode == "reconfigure":
+        if place.is_symlink():
+            place.unlink()
         if inode(place) != journal.tree_inode:
             if place.exists():
                 raise StorageError(

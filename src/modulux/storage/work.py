@@ -84,7 +84,8 @@ def _back_by_itself(leg: Leg, error: BaseException) -> None:
     leg.held.close()
     never_ran = not leg.journal.ran or (isinstance(error, StartError) and not leg.ran_before)
     leg.report(Note(f"{flatten(error)}\n  going back to {leg.journal.place}"))
-    leg.save(task=Task.BACK, step=Step.STOP if never_ran else Step.WARM, discard=never_ran, retry=True, error=flatten(error))
+    way = {"step": Step.STOP, "discard": True, "ran": False} if never_ran else {"step": Step.WARM}
+    leg.save(task=Task.BACK, retry=True, error=flatten(error), **way)
     leg.walk()
     _clean_back(leg)
 
@@ -110,7 +111,7 @@ def _clean_back(leg: Leg) -> None:
                 inventory=None,
             )
             return
-        if not j.discard:
+        if not (j.discard and j.ran):  # what was written there is nowhere else
             remove_tree(j.target, j.target_inode)
         j.marker.unlink(missing_ok=True)
         record.close(j)

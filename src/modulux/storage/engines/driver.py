@@ -98,16 +98,16 @@ class Driver:
     def start_containers(self, running: Sequence[Held]) -> list[str]:
         """Start those that do not run already; what could not be started, and why."""
         failed: dict[str, str] = {}
-        for _ in range(2):  # one may need another that only the second round has
+        for attempt in range(len(running) + 1):  # one may need another that comes after it
             now = {c.id for c in self.inventory().running}
-            failed = {}
+            before, failed = failed, {}
             for container in running:
                 if container.id not in now:
                     try:
                         self.start_container(container)
                     except EngineError as error:
                         failed[container.name] = str(error)
-            if not failed:
+            if not failed or (attempt and len(failed) == len(before)):
                 break
         return [f"container {name} does not start: {why}" for name, why in failed.items()]
 

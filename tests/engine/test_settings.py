@@ -10,6 +10,9 @@ from tests.support.cli import Cli
 
 pytestmark = [pytest.mark.engine, pytest.mark.one_engine, pytest.mark.timeout(1200)]
 
+WORKING = ("-shm", "-wal")
+"""How the names of files end that SQLite works with beside a database."""
+
 PASSING = (".cache", ".Xauthority", ".ICEauthority", "Documents")
 """What is no setting."""
 
@@ -21,7 +24,11 @@ def settings(cli: Cli, desktop: str, session: str) -> Files:
     words = ["volume", "inspect", "--format", "{{.Mountpoint}}", f"modulux.{desktop}.{session}.home"]
     home = Path(cli.native(*words).strip())
     found = {path.relative_to(home): path for path in home.rglob("*") if path.is_file() and not path.is_symlink()}
-    return {str(name): path.read_bytes() for name, path in found.items() if name.parts[0] not in PASSING}
+    return {
+        str(name): path.read_bytes()
+        for name, path in found.items()
+        if name.parts[0] not in PASSING and not name.name.endswith(WORKING)
+    }
 
 
 def changed(before: Files, after: Files) -> set[str]:

@@ -85,6 +85,8 @@ def opened(store: Store, common: Common, yes: bool) -> Repository:
     local = repository.local
     if local and not local.parent.is_dir():
         raise RepositoryError(f"there is no folder {local.parent} for the repository", hint="is the disk mounted?")
+    if not new and local:
+        return repository  # whether the password opens it will be seen
     if not repository.exists():
         if local and local.is_dir() and any(local.iterdir()):
             raise RepositoryError(

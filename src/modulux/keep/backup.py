@@ -6,6 +6,7 @@ reads only those that have changed since. If little has changed since the last s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -159,8 +160,17 @@ def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[R
     images = [f"images:{facts.kept_images}"] if facts.kept_images else []
     tags = [OURS, f"desktop:{task.name}", *images, *task.tags]
     started, mark = time.time(), task.repository.mark()
-    warm = _warm(task, work, report) if _much(task, work) else None
-    with Reading(task.repository, work, tags, gated=True, urgent=True) as last:
+    warm = None
+    with contextlib.ExitStack() as stack:
+
+        def begun() -> Reading:
+            return stack.enter_context(Reading(task.repository, work, tags, gated=True, urgent=True))
+
+        last = begun()  # it opens the repository while it is found out whether it may go on
+        if _much(task, work):
+            last.end()
+            warm = _warm(task, work, report)
+            last = begun()
         with step(report, "look", "looking at the desktop"):
             facts.look()
         moment = _stopped(task, facts, last) if task.stopped else _still(task, facts, last, report)

@@ -43,8 +43,8 @@ class Inventory:
 
     def writers_now(self, engine: Engine) -> list[Detail]:
         """The same, looked up again: some may have been started anew meanwhile."""
-        found = look(engine, self.found.desktop)
-        return replace(self, found=found, details=engine.details(sorted(found.modules))).writers
+        there = engine.containers(container_name(self.found.desktop, ""))
+        return replace(self, details=engine.details([c.name for c in there if c.running])).writers
 
     @property
     def targets(self) -> list[str]:

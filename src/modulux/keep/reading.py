@@ -58,6 +58,7 @@ class Reading:
         self.progress = progress
         self.gate: Path | None = None
         self.send: Callable[[int], None] | None = None  # a signal to restic
+        self.started = threading.Event()
         self.summary: dict[str, Any] = {}
         self.last_done = 0
         self.since = time.monotonic()
@@ -86,11 +87,14 @@ class Reading:
                 env = self.repository.told(stack)
                 process, lines = stack.enter_context(run.lines(self.argv, env=env))
                 self.send = process.send_signal
+                self.started.set()
                 for line in lines:
                     self._line(line)
                 self.status = process.wait()
         except BaseException as error:  # noqa: BLE001  it is raised where the end is waited for
             self.error = error
+        finally:
+            self.started.set()
 
     def _line(self, line: str) -> None:
         try:
@@ -164,8 +168,9 @@ class Reading:
 
     def end(self) -> None:
         """End it, if it has not ended; restic takes its lock back on SIGINT."""
-        if self.thread.is_alive() and self.send is not None:
-            for number in (signal.SIGINT, signal.SIGKILL):
+        self.started.wait()
+        for number in (signal.SIGINT, signal.SIGKILL):
+            if self.thread.is_alive() and self.send is not None:
                 with contextlib.suppress(OSError):
                     self.send(number)
                 self.thread.join(5)

@@ -85,23 +85,30 @@ class Podman(CommandLineEngine):
 
     def tidy(self, prefix: str) -> None:
         """A `run` that is killed early leaves a name and a root file system in the storage, without a container to them."""
-        out = self.do(self.argv("ps", "--all", "--external", "--filter", f"name=^{re.escape(prefix)}", "--format", "json"))
-        for item in json.loads(out or "[]"):
+        for item in self._external("--filter", f"name=^{re.escape(prefix)}"):
             if item.get("State") == "storage" and (item.get("Names") or [""])[0].startswith(prefix):
                 run.run(self.argv("rm", "--force", item["Id"]))
 
     def tidy_build(self, base: str, since: float) -> None:
         """A killed build leaves its working container in the storage; it carries no label, so image and time must fit."""
-        done = run.run(self.argv("ps", "--all", "--external", "--format", "json"))
-        try:
-            items = json.loads(done.stdout or "[]")
-        except ValueError:
-            raise EngineError("podman ps: not JSON") from None
-        for item in items:
+        for item in self._external():
             name = (item.get("Names") or [""])[0]
             left = item.get("State") == "storage" and item.get("Image") == base and name.endswith("working-container")
             if left and float(item.get("Created") or 0) >= int(since):
                 run.run(self.argv("rm", "--force", item["Id"]))
+
+    def _external(self, *options: str) -> list[dict[str, Any]]:
+        """All containers, those of builds too. Podman gives up when one of them goes while it looks, so it looks again."""
+        argv = self.argv("ps", "--all", "--external", *options, "--format", "json")
+        for _ in range(5):
+            done = run.run(argv)
+            if done.ok:
+                break
+        try:
+            items: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+        except ValueError:
+            raise EngineError("podman ps: not JSON") from None
+        return items
 
 
 def _state(item: dict[str, Any]) -> State:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -147,7 +148,7 @@ class Pod:
 
     def container(self, short: str) -> str:
         names = self.podman("ps", "--format", "{{.Names}}").split()
-        return next(n for n in names if n.startswith(f"{self.plan.desktop}-pod") and n.endswith(f"-{short}"))
+        return next(n for n in names if re.fullmatch(rf"{self.plan.desktop}-pod(-\d+)?-{short}", n))
 
     def ready(self) -> None:
         """Every module's own conditions hold, as `up` waits for them."""

@@ -37,7 +37,7 @@ PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "1
 """Where a cluster's own addresses lie, and those of the machines that it runs on."""
 
 PODMAN = {"io.podman.annotations.init.container.type": "always"}
-"""Podman 4.3 otherwise removes those containers as soon as they end, and now and then sooner."""
+"""Podman 4.3, which reads it here, otherwise removes those containers as soon as they end, and now and then sooner."""
 
 FIRST = "first-link"
 """The key of the Secret."""
@@ -219,9 +219,9 @@ def _deployment(plan: Plan, cluster: Cluster, kept: set[str]) -> dict[str, Any]:
         "replicas": 1,
         "strategy": {"type": "Recreate"},  # two must not write into one home
         "selector": {"matchLabels": _labels(plan)},
-        "template": {"metadata": {"labels": _labels(plan), "annotations": PODMAN}, "spec": pod},
+        "template": {"metadata": {"labels": _labels(plan)}, "spec": pod},
     }
-    meta = {**_meta(plan, plan.desktop), "annotations": {FILE: file, OWNER: "modulux"}}
+    meta = {**_meta(plan, plan.desktop), "annotations": {FILE: file, OWNER: "modulux"} | PODMAN}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
 
 

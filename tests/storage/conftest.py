@@ -1,5 +1,7 @@
 """A machine of the tests' own with an engine that is filled, and Modulux on it: as it is, killed at a place, or without power."""
 
+# ruff: noqa: E402  helpers' assertions tell more when pytest has been told of them before
+
 from __future__ import annotations
 
 import json
@@ -11,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
+pytest.register_assert_rewrite("tests.support.filled")
 from tests.support.cli import ROOT
 from tests.support.filled import Filled
 from tests.support.smallhost import SmallHost, small_host, why_not
@@ -70,7 +74,7 @@ class Moving:
         """Nothing of the move is left, and everything is there."""
         self.filled.all_there()
         assert self.journal() is None
-        assert self.host.sh("cat /etc/fstab") == ""
+        assert self.host.sh("cat /etc/fstab; ls -d /etc/.*modulux* 2>/dev/null || true") == ""
         left = self.host.sh(
             'ls -A "$1"; ls -d /var/lib/*.modulux* /var/lib/*/*.modulux* 2>/dev/null || true', str(self.host.big)
         )

@@ -35,6 +35,8 @@ def test_killed_within_each_step(moving: Callable[..., Moving], engine: str, dis
     for task, verb in (("move", "move"), ("back", "undo"), ("move", "move"), ("commit", "commit")):
         for step in {"move": STEPS, "back": [*STEPS, "clean"], "commit": ["clean"]}[task]:
             for effects in range(0, 60, 3):
+                if m.journal() is None and verb != "move":
+                    break  # it was through before it could be killed
                 if not m.killed(f"{task}:{step}+{effects}", verb):
                     break
                 lives += 1

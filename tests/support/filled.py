@@ -56,7 +56,7 @@ import fcntl, hashlib, json, os, stat, struct, sys
 top = os.fsencode(sys.argv[1]); seen = {}; inodes = {}
 def look(path, name):
     s = os.lstat(path)
-    row = [oct(s.st_mode), s.st_uid, s.st_gid, s.st_mtime_ns, s.st_rdev, s.st_nlink if not stat.S_ISDIR(s.st_mode) else 0]
+    row = [oct(s.st_mode), s.st_uid, s.st_gid, s.st_mtime_ns, s.st_rdev]
     row.append(sorted((n, os.getxattr(path, n, follow_symlinks=False).hex()) for n in os.listxattr(path, follow_symlinks=False) if "SGI_ACL" not in n))
     if not stat.S_ISDIR(s.st_mode): row.append(inodes.setdefault(s.st_ino, os.fsdecode(name)))
     if stat.S_ISREG(s.st_mode):

@@ -186,7 +186,9 @@ def small_host(
         big: the file system of the big disk; none without. size: of the big disk. system: size of the system disk.
         mkfs: more words for the big disk's mkfs.
     """
-    roomy = shutil.disk_usage("/dev/shm").free > ROOM  # the disks' files in memory: quick, and no other tests' disk stands still
+    roomy = (
+        shutil.disk_usage("/dev/shm").free > ROOM
+    )  # the disks' files in memory: quick, and no other tests' disk stands still
     folder = Path(tempfile.mkdtemp(prefix="modulux-host-", dir="/dev/shm" if roomy else "/var/tmp"))
     host = SmallHost(folder=folder)
     try:

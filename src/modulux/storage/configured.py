@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import shlex
-import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -93,6 +92,11 @@ def _told(value: str, names: Sequence[str]) -> str | None:
     return f"{name} {told}" if told else None
 
 
+def unfinished(file: Path) -> Path:
+    """Where a file is written before it takes its name."""
+    return file.with_name(f".{file.name}.modulux-new")
+
+
 def write(file: Path, content: str, mode: int = 0o644) -> None:
     """Put `content` into the file as a whole or not at all, on the disk before this returns; its mode and owner stay.
 
@@ -101,7 +105,9 @@ def write(file: Path, content: str, mode: int = 0o644) -> None:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     before = file.stat() if file.exists() else None
-    fd, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    new = unfinished(file)
+    new.unlink(missing_ok=True)  # of one that was killed
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "w") as out:
             out.write(content)
@@ -110,9 +116,9 @@ def write(file: Path, content: str, mode: int = 0o644) -> None:
                 os.fchown(out.fileno(), before.st_uid, before.st_gid)
             out.flush()
             os.fsync(out.fileno())
-        Path(name).replace(file)
+        new.replace(file)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
     folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

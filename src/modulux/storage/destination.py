@@ -83,10 +83,15 @@ def judge(folder: Path, driver: str | None, *, needed_bytes: int, needed_inodes:
     return judged
 
 
+def clear(place: Path) -> None:
+    """Remove what trials left that were killed, or whose removal did not reach the disk before the power failed."""
+    for left in place.glob(".modulux-trial-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def _trial(place: Path) -> Iterator[Path | None]:
-    for left in place.glob(".modulux-trial-*"):  # of one that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    clear(place)
     try:
         folder = Path(tempfile.mkdtemp(prefix=".modulux-trial-", dir=place))
     except OSError:

@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from modulux import run
 from modulux.errors import DamagedError, NewerError, StorageError
 from modulux.model.base import Model
-from modulux.storage.configured import write
+from modulux.storage.configured import unfinished, write
 from modulux.storage.facts import Facts, Inventory
 
 FOLDER = Path("/var/lib/modulux/storage")
@@ -182,7 +182,7 @@ def close(journal: Journal) -> None:
     ended = FOLDER / "ended"
     ended.mkdir(exist_ok=True)
     file.replace(ended / f"{journal.facts.key}-{journal.id}.json")
-    for left in (progress_file(journal.facts.key), reserve(journal.facts.key)):
+    for left in (unfinished(file), progress_file(journal.facts.key), reserve(journal.facts.key)):
         with contextlib.suppress(OSError):
             left.unlink()
     folder = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY)

@@ -15,7 +15,7 @@ from pathlib import Path
 from modulux import run
 from modulux.errors import EngineError, ModuluxError, StorageError
 from modulux.report import Count, Note, Report, step
-from modulux.storage import flags, switch
+from modulux.storage import destination, flags, switch
 from modulux.storage import journal as record
 from modulux.storage.copy import copy, flush
 from modulux.storage.facts import Held, Inventory
@@ -107,11 +107,13 @@ class Leg:
         """Copy while everything runs."""
         if self.back:
             self.here()
+            self._at_its_place()
             self.target.mkdir(exist_ok=True)
             self.save(back_inode=self.target.stat().st_ino)
         else:
             if self.journal.target_inode is None:
                 self._must_be_mounted()
+                destination.clear(self.journal.target.parent)
                 self.journal.target.mkdir(exist_ok=True)
                 self.journal.marker.write_text(f"{self.journal.id}\n")
                 flush(self.journal.target.parent)
@@ -123,7 +125,7 @@ class Leg:
 
     def stop(self) -> None:
         """Count what there is, stop the containers, count again (some are removed as they stop), stop the daemon."""
-        if self.driver.answers():
+        if self._may_be_asked() and self.driver.answers():
             before = self._counted(self.driver.inventory())
             self._may_stop(before)
             discard = self.back and self.journal.discard  # then what counts is what there was before the move
@@ -139,6 +141,19 @@ class Leg:
         self.driver.halt()
         if not self.driver.stopped():
             raise StorageError(f"{self.journal.facts.name} still runs, or was started again by somebody")
+
+    def _may_be_asked(self) -> bool:
+        """Whether the engine would look at its data; asked at an empty place, some would begin a new life there."""
+        j = self.journal
+        return j.mode != "bind" or not switch.through(j) or (self.back and switch.through_back(j)) or switch.mounted(j)
+
+    def _at_its_place(self) -> None:
+        """After a start of the machine, or an end within the switch, the new place may not be mounted yet."""
+        if not self._may_be_asked():
+            self.driver.halt()  # whoever was started at the empty place
+            switch.make(self.journal)
+        elif not self.back:
+            switch.make(self.journal)
 
     def _counted(self, now: Inventory) -> Inventory:
         """What there is now; what ran when this step was first begun counts as running."""
@@ -207,7 +222,7 @@ class Leg:
         """Start the engine where its data lie now."""
         if not self.back:
             self.here()
-            switch.make(self.journal)  # after a start of the machine it may not be mounted
+            self._at_its_place()
             self.ran_before = self.journal.ran
             self.save(ran=True)
         if not self.driver.start(record.FOLDER / f"{self.journal.facts.key}.daemon.log"):

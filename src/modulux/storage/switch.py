@@ -16,7 +16,7 @@ from pathlib import Path
 from modulux import run
 from modulux.errors import StorageError
 from modulux.storage import flags, service
-from modulux.storage.configured import daemon_json, set_containerd_root, set_daemon_json, text, toml, write
+from modulux.storage.configured import daemon_json, set_containerd_root, set_daemon_json, text, toml, unfinished, write
 from modulux.storage.copy import flush_name
 from modulux.storage.journal import Journal
 from modulux.storage.mounts import at
@@ -25,6 +25,8 @@ FSTAB = Path("/etc/fstab")
 UNITS = Path("/etc/systemd/system")
 NOTE = "moved-by-modulux"
 """The one file in the folder on which the new place is mounted."""
+
+OURS = {NOTE, unfinished(Path(NOTE)).name}
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
@@ -152,6 +154,10 @@ def forget(journal: Journal) -> None:
         drop_placeholder(journal.kept)
         if service.systemd():
             _remove_units(journal)
+        else:
+            _fstab(journal, add=False)
+    elif journal.facts.config:
+        unfinished(journal.facts.config).unlink(missing_ok=True)
 
 
 def mounted(journal: Journal) -> bool:
@@ -229,10 +235,11 @@ def _is_placeholder(folder: Path) -> bool:
 
 def drop_placeholder(folder: Path) -> None:
     """Remove an empty folder of ours; anything else stays."""
-    if folder.is_dir() and not folder.is_symlink() and {p.name for p in folder.iterdir()} <= {NOTE} and at(folder) is None:
+    if folder.is_dir() and not folder.is_symlink() and {p.name for p in folder.iterdir()} <= OURS and at(folder) is None:
         with contextlib.suppress(OSError):
             flags.unlock(os.fsencode(folder))
-        (folder / NOTE).unlink(missing_ok=True)
+        for name in OURS:
+            (folder / name).unlink(missing_ok=True)
         folder.rmdir()
 
 
@@ -257,6 +264,8 @@ def _fstab(journal: Journal, *, add: bool) -> None:
         write(FSTAB, content + ("" if content.endswith("\n") or not content else "\n") + line)
     elif not add and line in content:
         write(FSTAB, content.replace(line, ""))
+    if not add:
+        unfinished(FSTAB).unlink(missing_ok=True)
 
 
 def unit_name(journal: Journal) -> str:
@@ -316,6 +325,7 @@ def _remove_units(journal: Journal) -> None:
     run.run(["systemctl", "disable", unit_name(journal)], timeout=120)
     for file in unit_files(journal):
         file.unlink(missing_ok=True)
+        unfinished(file).unlink(missing_ok=True)
         if file.parent != UNITS:
             with contextlib.suppress(OSError):
                 file.parent.rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from modulux import run
@@ -125,10 +126,14 @@ def _abandon(leg: Leg) -> None:
             leg.run_again_where_it_is()
         leg.save(step=Step.CLEAN)
     with step(leg.report, Step.CLEAN, TEXTS[Step.CLEAN]):
-        if j.marker.is_file():
+        if j.target_inode is None:  # nothing was copied yet
+            with contextlib.suppress(OSError):
+                j.target.rmdir()
+            j.marker.unlink(missing_ok=True)
+        elif j.marker.is_file():
             remove_tree(j.target, j.target_inode)
             j.marker.unlink(missing_ok=True)
-        elif j.target_inode is not None:
+        else:
             leg.report(Note(f"the disk that holds {j.target} is not there; the copy on it can be removed by hand"))
         record.close(leg.journal)
 

@@ -146,6 +146,11 @@ class Pod:
     def play(self) -> None:
         self.podman("kube", "play", str(self.file))
 
+    def without_claims(self) -> None:
+        """Podman 4.3 makes no claim that is there already."""
+        with self.file.open("w") as file:
+            YAML().dump_all([d for d in self.documents if d["kind"] != "PersistentVolumeClaim"], file)
+
     def container(self, short: str) -> str:
         names = self.podman("ps", "--format", "{{.Names}}").split()
         return next(n for n in names if re.fullmatch(rf"{self.plan.desktop}-pod(-\d+)?-{short}", n))
@@ -195,6 +200,7 @@ def test_a_pod_shows_a_desktop(small: Pod, tmp_path: Path) -> None:
         small.podman("exec", small.container(c.short), "sh", "-c", "! touch /x 2>/dev/null && touch /tmp/x /run/x")
     small.podman("exec", small.container("terminal"), "sh", "-c", "test -f ~/.bashrc && echo kept >~/Documents/kept")
     small.podman("kube", "down", str(small.file))
+    small.without_claims()
     small.play()
     assert small.podman("exec", small.container("openbox"), "sh", "-c", "cat ~/Documents/kept") == "kept\n"
 

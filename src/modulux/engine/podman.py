@@ -39,10 +39,17 @@ class Podman(CommandLineEngine):
         if not (self.rootless and volumes):
             return
         points = [Path(item["Mountpoint"]) for item in self._inspect("volume", volumes)]
-        strange = [str(point) for point in points if (point.stat().st_uid == os.geteuid()) != host_files]
+        strange = [str(point) for point in points if self._is_users(point) != host_files]
         if strange:
             owner = "0:0" if host_files else "1000:1000"  # as `unshare` sees the user, and UID 1000 of other containers
             self.do(self.argv("unshare", "chown", "--recursive", "--no-dereference", owner, *strange))
+
+    def _is_users(self, point: Path) -> bool:
+        """Whether a volume's folder is the user's own and not one of the spare ids'."""
+        try:
+            return point.stat().st_uid == os.geteuid()
+        except PermissionError:  # the folder around one that was made with an owner is that owner's, too
+            return self.do(self.near_argv(["stat", "--format=%u", str(point)])).strip() == "0"
 
     def near_argv(self, command: Sequence[str]) -> list[str]:
         """Without root, the owners of the volumes' files are this user's spare ids, and only `unshare` may act for them."""

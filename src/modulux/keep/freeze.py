@@ -72,4 +72,7 @@ def hold(engine: Engine, containers: Sequence[Detail], targets: Sequence[str]) -
         assert helper.stdout is not None
         held = Hold(helper.stdin, helper.stdout)
         held.say(b"begin")
-        yield held
+        try:
+            yield held
+        finally:
+            helper.stdin.close()  # it ends with that alone: signals would leave somebody standing

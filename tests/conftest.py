@@ -13,8 +13,15 @@ ENGINES = ["podman", "docker"]
 DESKTOPS = ["xfce", "openbox", "mixed"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is about a module and not about an engine runs on Podman alone: its image would have to be carried to the other."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is slow runs only when it is asked for, by `-m slow` or by its name.
+
+    What is about a module and not about an engine runs on Podman alone: its image would have to be carried to the other.
+    """
+    if not config.option.markexpr and not config.option.keyword and not any("::" in word for word in config.args):
+        slow = [i for i in items if i.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [i for i in items if i not in slow]
     for item in [i for i in items if i.get_closest_marker("one_engine")]:
         call = getattr(item, "callspec", None)
         if call is not None and call.params.get("cli") == "docker":

@@ -76,6 +76,7 @@ def test_killed_while_backing_up(world: World) -> None:
     assert world.engine.tree("a") == before
 
 
+@pytest.mark.slow
 def test_killed_while_restoring(world: World) -> None:
     kept = world.engine.tree("a")
     world.backup()
@@ -218,6 +219,7 @@ def test_a_full_disk_where_volumes_lie(world: World) -> None:
     assert world.engine.tree("a") == before
 
 
+@pytest.mark.slow
 def test_gone_half_way(world: World) -> None:
     kept = world.backup()
     (world.documents / "large").write_bytes(os.urandom(40_000_000))

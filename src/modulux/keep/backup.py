@@ -40,6 +40,9 @@ LITTLE_AFAR = 1024**2
 LONGEST = 60.0
 """Seconds after which a desktop goes on, whatever comes."""
 
+SHORT = 3.0
+"""The same where it is only believed, from a note of ours, that there is little to read."""
+
 Plans = Callable[[Desktop], Plan]
 """A desktop file → its plan."""
 
@@ -135,11 +138,14 @@ class _Facts:
         return {name: int(found[path]) for name, path in paths.items()}
 
     def look(self) -> None:
-        """Take the pictures, and see to it that all else is known."""
-        shown = self.pool.submit(inventory.pictures, self.task.engine, self.stock.found, self.work.desktop)
+        """Begin to take the pictures."""
+        self.pictures = self.pool.submit(inventory.pictures, self.task.engine, self.stock.found, self.work.desktop)
+
+    def looked(self) -> None:
+        """See to it that all is known."""
         write_lock(self.work.desktop, self.images.result())
         self.owners.result()
-        self.shown = shown.result()
+        self.shown = self.pictures.result()
 
     def write(self) -> None:
         """Write down the moment."""
@@ -167,14 +173,26 @@ def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[R
             return stack.enter_context(Reading(task.repository, work, tags, gated=True, urgent=True))
 
         last = begun()  # it opens the repository while it is found out whether it may go on
-        if _much(task, work):
+        facts.look()
+        much = _much(task, work, mark)
+        if much:
             last.end()
+            facts.looked()
             warm = _warm(task, work, report)
             last = begun()
-        with step(report, "look", "looking at the desktop"):
             facts.look()
-        moment = _stopped(task, facts, last) if task.stopped else _still(task, facts, last, report)
-        made = last.result(whole=True)
+        moment = _stopped(task, facts, last) if task.stopped else _still(task, facts, last, report, LONGEST if much else SHORT)
+        if moment is None:  # there was more to read than was thought
+            warm = _warm(task, work, report)
+            last = begun()
+            facts.look()
+            moment = _still(task, facts, last, report, LONGEST)
+        if moment is None:
+            raise RepositoryError(
+                f"what had changed could not be kept within {LONGEST:.0f} s, and the desktop cannot stand still longer",
+                hint="nothing was kept; is the repository slow, or very much being written?",
+            )
+        last.result(whole=True)
     if task.repository.mark() != mark:
         raise RepositoryError(
             f"the repository at {task.repository.shown} went away while it was written: nothing was kept",
@@ -183,7 +201,7 @@ def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[R
     if warm is not None:
         last.discard(warm.result(whole=False))
         last.summary["data_added"] = last.summary.get("data_added", 0) + warm.summary.get("data_added", 0)
-    _remember(task, work, started, made)
+    _remember(task, work, started, mark)
     return last, moment
 
 
@@ -202,6 +220,7 @@ def _warm(task: Task, work: Workspace, report: Report) -> Reading:
 
 def _stopped(task: Task, facts: _Facts, last: Reading) -> Moment:
     """Let restic read what has changed once the desktop is down."""
+    facts.looked()
     _must_wait(last)
     assert task.stopped is not None
     task.stopped()
@@ -211,28 +230,28 @@ def _stopped(task: Task, facts: _Facts, last: Reading) -> Moment:
     return Moment()
 
 
-def _still(task: Task, facts: _Facts, last: Reading, report: Report) -> Moment:
-    """Let restic read what has changed while nothing changes."""
+def _still(task: Task, facts: _Facts, last: Reading, report: Report, longest: float) -> Moment | None:
+    """Let restic read what has changed while nothing changes; None if that took longer than it may, and was given up."""
     stock = facts.stock
     with lock(f"{task.engine.name}.{task.name}"):  # nothing is started or taken away meanwhile
         writers = stock.writers_now(task.engine)
         if not writers:
+            facts.looked()
             _must_wait(last)
             facts.write()
             last.open()
             last.wait()
             return Moment()
         with hold(task.engine, writers, stock.targets) as held:
+            facts.looked()
             _must_wait(last)
             with step(report, "still", "the desktop stands still"), held.frozen() as moment:
                 facts.write()
                 last.open()
-                if not last.wait(LONGEST):
-                    raise RepositoryError(
-                        f"what had changed could not be kept within {LONGEST:.0f} s, and the desktop cannot stand still longer",
-                        hint="nothing was kept; is the repository slow, or very much being written?",
-                    )
-    return moment
+                in_time = last.wait(longest)
+    if not in_time:
+        last.end()  # once they go on
+    return moment if in_time else None
 
 
 def _must_wait(last: Reading) -> None:
@@ -249,13 +268,14 @@ def _must_wait(last: Reading) -> None:
 # -- whether a first pass is worth it ------------------------------------------------------------------------------------
 
 
-def _much(task: Task, work: Workspace) -> bool:
+def _much(task: Task, work: Workspace, mark: tuple[int, int] | None) -> bool:
     """Whether more has changed since the last snapshot than can be read while the desktop stands still."""
     if not work.mounted:
         return False
     try:
         last = json.loads((work.folder / "last.json").read_text())
-        known = last["repository"] == task.repository.where and set(last["volumes"]) == set(work.mounted)
+        same = last["repository"] == task.repository.where and last["mark"] == (list(mark) if mark else None)
+        known = same and set(last["volumes"]) == set(work.mounted)
         since = float(last["started"])
     except (OSError, ValueError, KeyError, TypeError):
         return True
@@ -265,7 +285,7 @@ def _much(task: Task, work: Workspace) -> bool:
     return int(found["bytes"]) > (LITTLE if task.repository.local else LITTLE_AFAR)
 
 
-def _remember(task: Task, work: Workspace, started: float, snapshot: str) -> None:
+def _remember(task: Task, work: Workspace, started: float, mark: tuple[int, int] | None) -> None:
     """Note when the last snapshot was begun: no more than a hint for the next one."""
-    data = {"repository": task.repository.where, "started": started, "snapshot": snapshot, "volumes": sorted(work.mounted)}
+    data = {"repository": task.repository.where, "mark": mark, "started": started, "volumes": sorted(work.mounted)}
     (work.folder / "last.json").write_text(json.dumps(data))

@@ -46,10 +46,10 @@ def matrix(
     came: list[Outcome] = []
     for outcome in outcomes(chosen, common.catalog, common.driver, common.sources, common.report):
         came.append(outcome)
+        if output is not None:  # after each, so that an hour's work is not lost with an interrupt
+            write([outcome], output, f"On {common.driver.name}.")
         if not common.json:
             common.result(None, lambda console, outcome=outcome: _show(console, outcome))  # type: ignore[misc]
-    if output is not None:
-        write(came, output, f"On {common.driver.name}.")
     if common.json:
         common.result([_data(outcome) for outcome in came], lambda _: None)
     failed = [outcome.pair.name for outcome in came if not outcome.passed]

@@ -31,19 +31,42 @@ def write(outcomes: Sequence[Outcome], page: Path, machine: str) -> None:
             small = outcome.picture.convert("RGB")
             small.thumbnail((WIDTH, WIDTH))
             small.quantize(128).save(pictures / file_name(outcome), "PNG", optimize=True)
-    page.write_text("\n".join([*_head(outcomes, machine), *map(_row, outcomes), "", *_failures(outcomes)]), encoding="utf-8")
+    rows, failures = _there(page)
+    for outcome in outcomes:
+        row = _row(outcome)
+        rows[_key(row)] = row
+        failures[outcome.pair.name] = _failures(outcome)
+    said = [line for name in sorted(failures) for line in failures[name]]
+    lines = [*_head(list(rows.values()), machine), *(rows[key] for key in sorted(rows)), ""]
+    page.write_text("\n".join(lines + (["## What failed", "", *said, ""] if said else [])), encoding="utf-8")
 
 
-def _head(outcomes: Sequence[Outcome], machine: str) -> list[str]:
-    passed = sum(outcome.passed for outcome in outcomes)
+def _key(row: str) -> tuple[str, ...]:
+    """Display, session, viewer."""
+    return tuple(cell.strip() for cell in row.split("|")[1:4])
+
+
+def _there(page: Path) -> tuple[dict[tuple[str, ...], str], dict[str, list[str]]]:
+    """Rows and failures of an earlier run, which may have tried other pairs."""
+    lines = page.read_text(encoding="utf-8").splitlines() if page.exists() else []
+    rows = {_key(line): line for line in lines if line.startswith("| ") and len(line.split("|")) == 9}
+    failures: dict[str, list[str]] = {}
+    for line in lines:
+        if line.startswith("* "):
+            failures.setdefault(line[2:].partition(": ")[0], []).append(line)
+    return {key: row for key, row in rows.items() if key[0] not in ("display", "---")}, failures
+
+
+def _head(rows: Sequence[str], machine: str) -> list[str]:
+    passed = sum("| ✓ |" in row for row in rows)
     return [
         "# Displays, sessions and viewers",
         "",
-        f"Written by `modulux matrix`: {passed} of {len(outcomes)} passed. {machine}",
+        f"Written by `modulux matrix`: {passed} of {len(rows)} passed. {machine}",
         "",
         "Each is started as a desktop with a terminal and judged by sight as a person would: the panel is drawn, the menu",
         "opens, what is typed into the terminal arrives in a file, a second window is dragged by its title bar. Seconds are",
-        "those until all of it can be used.",
+        "those until all of it can be used. A run over a part of the pairs leaves the rows of the others as they were.",
         "",
         "| display | session | viewer | | seconds | memory (PSS) | picture |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -60,9 +83,6 @@ def _row(outcome: Outcome) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _failures(outcomes: Sequence[Outcome]) -> list[str]:
-    failed = [(o, step) for o in outcomes for step in o.steps if not step.passed]
-    if not failed:
-        return []
-    lines = [f"* {o.pair.name}: {step.what}: {re.sub(r'[|<>]', ' ', step.found)}" for o, step in failed]
-    return ["## What failed", "", *lines, ""]
+def _failures(outcome: Outcome) -> list[str]:
+    steps = [step for step in outcome.steps if not step.passed]
+    return [f"* {outcome.pair.name}: {step.what}: {re.sub(r'[|<>]', ' ', step.found)}" for step in steps]

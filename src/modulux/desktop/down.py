@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from modulux.desktop.change import removal_waves
 from modulux.desktop.state import Found, look
 from modulux.desktop.switch import finish
 from modulux.engine.protocol import Engine
-from modulux.errors import NotFoundError
+from modulux.errors import EngineError, NotFoundError
 from modulux.model.plan import KEPT, STAGED
 from modulux.paths import lock
 from modulux.report import Report, step
@@ -48,7 +49,8 @@ def remove(engine: Engine, found: Found, report: Report, *, volumes: bool, spare
     containers = sorted(found.modules)
     running = [n for n in containers if found.modules[n].state.status not in ("created", "exited")]
     if running:
-        with step(report, "stop", "stopping the modules"):
+        # one that is being started again meanwhile makes Podman refuse; its removal, by force, ends it as well
+        with step(report, "stop", "stopping the modules"), contextlib.suppress(EngineError):
             engine.stop(running, GRACE)
     kept = [v for v in found.volumes.values() if v.labels.get(KEPT) == "true" or STAGED in v.labels]
     gone = [v.name for v in found.volumes.values() if volumes or v not in kept]

@@ -92,7 +92,11 @@ class SmallHost(Cli):
             text=True,
         )
         assert self.holder.stdout is not None
-        assert self.holder.stdout.readline() == "ready\n"
+        if self.holder.stdout.readline() != "ready\n":
+            self.holder.kill()
+            self.holder.wait()
+            self.holder = None
+            raise AssertionError("the machine does not start")
 
     def off(self) -> None:
         """End everything there at once; what had been written reaches the disks."""
@@ -113,8 +117,15 @@ class SmallHost(Cli):
     def cut(self) -> None:
         """Cut the power: what had not reached the disks is lost."""
         disks = [d for d in ("sys.img", "big.img") if (self.folder / d).exists()]
-        for disk in disks:
-            subprocess.run(["cp", "--sparse=always", self.folder / disk, self.folder / f"{disk}.cut"], check=True)
+        for _ in range(50):
+            for disk in disks:
+                subprocess.run(["cp", "--sparse=always", self.folder / disk, self.folder / f"{disk}.cut"], check=True)
+            # what is the same before and after was so at one moment, on both disks; torn copies are no power cut
+            pairs = [(self.folder / disk, self.folder / f"{disk}.cut") for disk in disks]
+            if all(subprocess.run(["cmp", "--silent", *pair], check=False).returncode == 0 for pair in pairs):
+                break
+        else:
+            raise AssertionError("the disks are never still")
         self.off()
         for disk in disks:
             (self.folder / f"{disk}.cut").replace(self.folder / disk)

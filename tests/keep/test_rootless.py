@@ -40,7 +40,7 @@ def test_there_and_back_without_root(user: Rootless) -> None:
         user.inside(
             "openbox",
             "openbox",
-            "mkdir -p ~/Documents/a && echo b >~/Documents/a/b && chmod 600 ~/Documents/a/b && ln ~/Documents/a/b ~/c",
+            "mkdir -p ~/Documents/a && echo b >~/Documents/a/b && chmod 600 ~/Documents/a/b && ln ~/Documents/a/b ~/Documents/c",
         )
         before = user.inside("openbox", "openbox", LIST)
         user.run("backup", "openbox", *flags, "--yes")

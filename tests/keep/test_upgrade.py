@@ -41,8 +41,7 @@ def test_rebuilt_and_back(
     monkeypatch.setenv("MODULUX_MODULES", str(modules))
     monkeypatch.setenv("MODULUX_ENGINE", "podman")
     (tmp_path / "desktop.yaml").write_text(f"name: {NAME}\ndisplay: xvfb\nsessions: [openbox]\napps: [fickle]\n")
-    common = Common()
-    engine = common.driver
+    engine = (common := Common()).driver
     repository = Repository(str(tmp_path / "repository"), b"open sesame")
     repository.do("init")
     shop = workshop(common, repository)
@@ -80,7 +79,7 @@ def test_rebuilt_and_back(
         assert built() == "good"
         assert engine.image_ids([reference]) == good
         assert cli.inside(NAME, "openbox", "cat ~/Documents/mine") == "mine\n"
-        assert not [r for r in engine.ours("localhost/modulux") if r.endswith(NEW)]
+        assert not [r for r in engine.ours("localhost/modulux/*") if r.endswith(NEW)]
         source = Source(repository, repository.find(first.snapshot[:8]))
         assert rollback_module(shop, source, NAME, "fickle") == "app/fickle"
         assert built() == "none"
@@ -95,3 +94,4 @@ def test_rebuilt_and_back(
         if plan is not None:
             engine.remove("image", [c.image for c in plan.containers if c.module == "app/fickle"])
     assert cli.left(NAME) == []
+    assert not [r for r in engine.ours("localhost/modulux/*") if "." in r.rpartition(":")[2]]

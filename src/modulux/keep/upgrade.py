@@ -93,7 +93,7 @@ def drop_kept(engine: CommandLineEngine, snapshots: Sequence[str]) -> None:
     """Let the images go that stayed because of these snapshots."""
     endings = tuple(f".{snapshot[:8]}" for snapshot in snapshots)
     if endings:
-        gone = sorted(r for r in engine.ours("localhost/modulux") if r.endswith(endings))
+        gone = sorted(r for r in engine.ours("localhost/modulux/*") if r.endswith(endings))
         with contextlib.suppress(EngineError):  # one that is in use stays
             engine.remove("image", gone)
 
@@ -131,10 +131,10 @@ def _back(shop: Workshop, plan: Plan, before: dict[str, str], snapshot: str) -> 
     """Images, files and containers of before."""
     engine, report, name = shop.engine, shop.report, plan.desktop
     report(Note("it is not drawn; going back to what it was"))
-    with contextlib.suppress(NotFoundError):
-        down(engine, name, report)
     for reference, id in before.items():
         engine.tag(id, reference)
+    with contextlib.suppress(NotFoundError):
+        down(engine, name, report)
     source = Source(shop.repository, shop.repository.find(snapshot))
     target = Target(name, look(engine, name))
     restore_volumes(shop, source, target)

@@ -93,5 +93,4 @@ def test_rebuilt_and_back(
         drop_kept(engine, [s.id for s in repository.snapshots(OURS)])
         if plan is not None:
             engine.remove("image", [c.image for c in plan.containers if c.module == "app/fickle"])
-    assert cli.left(NAME) == []
-    assert not [r for r in engine.ours("localhost/modulux/*") if "." in r.rpartition(":")[2]]
+    assert [*cli.left(NAME), *(r for r in engine.ours("localhost/modulux/*") if "." in r.rpartition(":")[2])] == []

@@ -95,7 +95,7 @@ class Alive:
 def _module(first: int, below: list[Process], children: dict[int, list[Process]]) -> Module:
     supervisor = next((p for p in children.get(first, []) if p.name == "enter"), None)
     candidates = children.get(supervisor.pid, []) if supervisor else []
-    main = next((p for p in candidates if "/usr/lib/modulux/agent" not in p.words), None)
+    main = next((p for p in candidates if p.name != "enter"), None)  # one of it looks after the agent
     try:
         phase = Path(f"/proc/{first}/root/run/modulux.state").read_text().split()[0]
     except (OSError, IndexError):

@@ -31,10 +31,7 @@ OPTIONS = (
     "--info=progress2",
     "--no-inc-recursive",
 )
-"""What every copy is made with. Not --inplace: it would write through a hard link that the source does not have any more.
-
-Only into an empty folder it is taken, where it saves a rename for each file.
-"""
+"""What every copy is made with. Not --inplace: it would write through a hard link that the source does not have any more."""
 
 VANISHED = 24
 """Exit status of rsync when files went while it copied."""
@@ -53,29 +50,25 @@ class Copied:
     said: tuple[str, ...] = ()
 
 
-def argv(source: Path, target: Path, link: Path | None = None, *, whole: bool = False, fresh: bool = False) -> list[str]:
+def argv(source: Path, target: Path, link: Path | None = None, *, whole: bool = False) -> list[str]:
     """The command line.
 
     Args:
         link: files that lie there unchanged are hard-linked and not copied.
         whole: judge by the bytes and not by size and time.
-        fresh: the target is empty.
     """
-    more = [f"--link-dest={link}"] if link else ["--inplace"] if fresh else []
-    more += ["--checksum"] if whole else []
+    more = [*([f"--link-dest={link}"] if link else []), *(["--checksum"] if whole else [])]
     return ["rsync", *OPTIONS, *more, "--", f"{source}/", f"{target}/"]
 
 
-def copy(
-    source: Path, target: Path, progress: Progress, *, link: Path | None = None, whole: bool = False, fresh: bool = False
-) -> Copied:
+def copy(source: Path, target: Path, progress: Progress, *, link: Path | None = None, whole: bool = False) -> Copied:
     """Make `target` what `source` is. What vanishes from the source meanwhile is no error here.
 
     Raises:
         StorageError: rsync failed; what it said last is in the message. Another pass goes on where this one ended.
     """
     last: collections.deque[str] = collections.deque(maxlen=6)
-    with run.lines(argv(source, target, link, whole=whole, fresh=fresh)) as (process, output):
+    with run.lines(argv(source, target, link, whole=whole)) as (process, output):
         for line in output:
             if found := PROGRESS.match(line):
                 progress(int(found[1].replace(",", "")), int(found[2]), found[3])

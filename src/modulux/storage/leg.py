@@ -261,11 +261,10 @@ class Leg:
 
         if self.journal.flagged:  # what chattr has locked in the copy could not be changed
             flags.unlock_tree(os.fsencode(self.target))
-        fresh = not any(self.target.iterdir())
         link = self._link()
         with record.lock_for_children(self.journal.facts.key):
             try:
-                copy(self.source, self.target, progress, link=link, whole=whole, fresh=fresh)
+                copy(self.source, self.target, progress, link=link, whole=whole)
             except StorageError as error:
                 if space(self.target).free < LITTLE:
                     error.hint = f"the disk of {self.target} is full: make room, and run the same command again"

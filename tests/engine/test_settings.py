@@ -10,8 +10,8 @@ from tests.support.cli import Cli
 
 pytestmark = [pytest.mark.engine, pytest.mark.one_engine, pytest.mark.timeout(1200)]
 
-WORKING = ("-shm", "-wal")
-"""How the names of files end that SQLite works with beside a database."""
+WORKING = ("-shm", "-wal", ".xml.new")
+"""How the names of files end that SQLite works with beside a database, and Xfconf until a file is whole."""
 
 PASSING = (".cache", ".Xauthority", ".ICEauthority", "Documents")
 """What is no setting."""

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from modulux.bench import FIGURES, Figure, Goal, Options, Results, Row, Series, measure, svg
+from modulux.bench import FIGURES, Figure, Goal, Options, Results, Row, Series, measure, svg, usual
 from modulux.bench.fat import PARTS, packages
 from modulux.bench.figures import table
 from modulux.engine.memory import pss
@@ -106,3 +106,15 @@ def test_memory_is_read_from_the_kernel() -> None:
     mine = pss([os.getpid(), gone])
     assert 5_000_000 < mine < 5_000_000_000
     assert pss([gone]) == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "rsync", "there"), [(0, "/usr/bin/rsync", True), (1000, "/usr/bin/rsync", False), (0, None, False)]
+)
+def test_what_cannot_be_had_here_is_measured_only_when_named(
+    monkeypatch: pytest.MonkeyPatch, user: int, rsync: str | None, there: bool
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr("shutil.which", lambda _: rsync)
+    assert ("storage" in usual()) is there
+    assert {*usual(), "storage"} == set(FIGURES)

@@ -39,6 +39,11 @@ PAIRS = (("start", "memory"), ("viewers", "cpu"), ("worlds", "worlds-memory"))
 PROBE = "bench-plan"
 
 
+def usual() -> tuple[str, ...]:
+    """The figures that are measured when none is named: all that can be had here."""
+    return tuple(name for name in FIGURES if name != "storage" or storage.possible())
+
+
 @dataclass(frozen=True)
 class Options:
     """How much to measure: rounds of starts, keys each way, desktops side by side, seconds of a film; and which figures."""

@@ -24,6 +24,11 @@ LIMIT = 1.15
 PLAIN = ("rsync", "-aHAXS")
 
 
+def possible() -> bool:
+    """Whether this host and this user can have the figure: owners and whiteouts are root's to make."""
+    return os.geteuid() == 0 and shutil.which("rsync") is not None
+
+
 def measure(rounds: int, say: Callable[[str], None]) -> Figure:
     """Copy a tree like an engine's (small files, some large, hard links, whiteouts, attributes) both ways, alternating.
 
@@ -32,7 +37,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> Figure:
     Raises:
         HostError: this is not root, or rsync is not there.
     """
-    if os.geteuid() or not shutil.which("rsync"):
+    if not possible():
         raise HostError("the figure `storage` needs root and rsync", hint="sudo modulux bench storage; apt-get install rsync")
     ours, still, plain = list[float](), list[float](), list[float]()
     with tempfile.TemporaryDirectory(prefix="modulux-bench.", dir="/var/tmp") as name:

@@ -10,7 +10,7 @@ from modulux.bench.watch import Numbers, Pixel, Place, Strips, decoded
 from modulux.errors import RfbError
 from modulux.rfb import Rect, RfbTimeoutError, Stream
 from modulux.rfb.wire import Wire
-from modulux.xpra.packets import HEADER, decode, pack
+from modulux.xpra.packets import Packets, pack
 
 ENCODINGS = ["jpeg", "png", "rgb32", "rgb24"]
 HELLO = {
@@ -49,7 +49,7 @@ class XpraWatch:
         self.numbers = Numbers(strips)
         self.received = 0
         self._stream, self._wire, self._timeout = stream, Wire(stream), timeout
-        self._parts: dict[int, bytes] = {}
+        self._packets = Packets(self._wire, MAX_PACKET)
         self._window = 0
         try:
             self._send(["hello", HELLO])
@@ -77,18 +77,8 @@ class XpraWatch:
 
     def _packet(self, deadline: float) -> bool:
         """Take in a packet; whether a picture is whole with it."""
-        magic, encoded, packed, part, size = self._wire.fields(HEADER, deadline)
-        if (magic, encoded, packed) != (b"P", 0, 0) or size > MAX_PACKET:
-            raise RfbError(f"this is not an Xpra server that was asked for plain packets: {(magic, encoded, packed, size)}")
-        data = bytes(self._wire.read(size, deadline))
-        self.received += HEADER.size + size
-        if part:
-            self._parts[part] = data  # the packet whose item this is follows
-            return False
-        packet = decode(data)
-        for item, content in self._parts.items():
-            packet[item] = content
-        self._parts = {}
+        packet = self._packets.read(deadline)
+        self.received = self._packets.received
         match packet:
             case [b"new-window", int(window), int(x), int(y), int(width), int(height), *_] if not self._window:
                 self._window = window

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modulux.bench.figures import Results, table
-from modulux.bench.measure import FIGURES, Options, measure
+from modulux.bench.measure import Options, measure, usual
 from modulux.bench.plot import svg
 from modulux.cli.common import Common, Yes
 from modulux.cli.host import prepare_host
@@ -34,13 +34,13 @@ def bench(
     ----------
     figures
         some of: start, key, memory, size, many, viewers, cpu, added, worlds, worlds-memory, carry, keep,
-        storage; all of them without
+        storage; all of them without (storage only as root, with rsync)
     """
     common = common or Common()
     if picture and not picture.parent.is_dir():
         raise UsageError(f"--plot {picture}: no such folder", hint=f"mkdir -p {picture.parent}")
     prepare_host(common, yes)
-    options = Options(rounds, keys, desktops, seconds, figures or FIGURES)
+    options = Options(rounds, keys, desktops, seconds, figures or usual())
     results = measure(common.driver, options, lambda line: common.report(Note(line)))
     common.result(results.to_json(), lambda console: _show(console, results))
     if picture:  # last: the figures took minutes and are not lost with it

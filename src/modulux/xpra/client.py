@@ -13,7 +13,7 @@ from modulux.errors import RfbError
 from modulux.rfb import Client, Rect, RfbTimeoutError, Stream
 from modulux.rfb.framebuffer import MAX_PIXELS, Framebuffer
 from modulux.rfb.wire import Wire
-from modulux.xpra.packets import HEADER, decode, pack
+from modulux.xpra.packets import Packets, pack
 
 _SIGNS = " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _CALLED = """
@@ -90,7 +90,7 @@ class XpraClient(Client):
         self._window = 0
         self._buttons = 0
         self._held: list[str] = []
-        self._parts: dict[int, bytes] = {}
+        self._packets = Packets(self._wire, MAX_PIXELS * 4)
         self._framebuffer = Framebuffer(1, 1)
         self.cut_text = ""
         self.name = ""
@@ -134,18 +134,8 @@ class XpraClient(Client):
             pass
 
     def _message(self, deadline: float) -> tuple[Rect, ...] | None:
-        magic, encoded, packed, part, size = self._wire.fields(HEADER, deadline)
-        if (magic, encoded, packed) != (b"P", 0, 0) or size > MAX_PIXELS * 4:
-            raise RfbError(f"this is not an Xpra server that was asked for plain packets: {(magic, encoded, packed, size)}")
-        data = bytes(self._wire.read(size, deadline))
-        if part:
-            self._parts[part] = data  # the packet whose item this is follows
-            return None
-        packet = decode(data)
-        for item, content in self._parts.items():
-            packet[item] = content
-        self._parts = {}
-        return self._take(packet)
+        packet = self._packets.read(deadline)
+        return None if packet is None else self._take(packet)
 
     def _take(self, packet: list[Any]) -> tuple[Rect, ...] | None:
         try:

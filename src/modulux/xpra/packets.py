@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 from modulux.errors import RfbError
+from modulux.rfb.wire import Wire
 
 HEADER = struct.Struct(">cBBBI")
 """`P`, how it is encoded (0: bencode), how compressed (0: not), which item of the next packet it is (0: a packet), its size."""
@@ -18,6 +19,39 @@ def pack(packet: list[Any]) -> bytes:
     """A whole packet, ready to be sent."""
     body = encode(packet)
     return HEADER.pack(b"P", 0, 0, 0, len(body)) + body
+
+
+class Packets:
+    """The packets that come over a connection, with the large items that are sent ahead of them put in their place.
+
+    Args:
+        largest: bytes; more in one piece is no server that was asked for what we ask for.
+    """
+
+    def __init__(self, wire: Wire, largest: int) -> None:
+        self.received = 0  # bytes
+        self._wire, self._largest = wire, largest
+        self._parts: dict[int, bytes] = {}
+
+    def read(self, deadline: float) -> list[Any] | None:
+        """The next packet, or None when what came was an item of it.
+
+        Raises:
+            RfbError: it is compressed, encoded otherwise than asked for, too large, or not in time.
+        """
+        magic, encoded, packed, part, size = self._wire.fields(HEADER, deadline)
+        if (magic, encoded, packed) != (b"P", 0, 0) or size > self._largest:
+            raise RfbError(f"this is not an Xpra server that was asked for plain packets: {(magic, encoded, packed, size)}")
+        data = bytes(self._wire.read(size, deadline))
+        self.received += HEADER.size + size
+        if part:
+            self._parts[part] = data
+            return None
+        packet: list[Any] = decode(data)
+        for item, content in self._parts.items():
+            packet[item] = content
+        self._parts = {}
+        return packet
 
 
 def encode(value: Any) -> bytes:

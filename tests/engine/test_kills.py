@@ -158,9 +158,11 @@ Strike = Callable[[str, int], Struck]
 
 
 @pytest.fixture
-def strike(cli: Cli, tmp_path: Path) -> Iterator[Strike]:
+def strike(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strike]:
     """Bring a ready-made desktop up under a name of the test's own, and kill each of its modules in turn, so many times."""
     names = []
+    for key, value in cli.env.items():  # the engine is asked from here too
+        monkeypatch.setenv(key, value)
 
     def strike(shipped_name: str, rounds: int) -> Struck:
         name = f"t-kill-{shipped_name}"

@@ -17,7 +17,7 @@ from modulux.host.limits import Cgroups, cgroups
 
 pytestmark = pytest.mark.engine
 
-MODULES = ["xvfb", "openbox", "x11vnc", "web", "terminal"]
+MODULES = ["xvfb", "openbox", "x11vnc", "clipboard", "web", "terminal"]
 NO_LIMITS = ["floor: its memory is not limited", "floor: its processes are not limited"]
 """What control groups of version 1 cannot do for containers without root, and `doctor` says so."""
 

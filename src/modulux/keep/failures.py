@@ -88,5 +88,5 @@ def failure(said: str, status: int, where: str) -> ModuluxError:
 
 def _last(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("{")]
-    fatal = [line for line in lines if line.startswith("Fatal:")]
+    fatal = [line for line in lines if line.startswith(("Fatal:", "panic:"))]
     return (fatal or lines or [""])[-1].removeprefix("Fatal: ")

@@ -115,10 +115,13 @@ class Reading:
             self.progress(done, total)
         if done != self.last_done:
             self.last_done, self.since = done, time.monotonic()
+        if time.monotonic() - self.since > STUCK and self._full() and self.send:
+            self.send(signal.SIGKILL)  # restic 0.14 may wait for ever then
+
+    def _full(self) -> bool:
+        """Whether the disk of a repository on this machine is full."""
         folder = self.repository.local
-        if folder and time.monotonic() - self.since > STUCK and shutil.disk_usage(folder).free < NO_ROOM and self.send:
-            self.said.append("no space left on device")  # restic 0.14 may wait for ever then
-            self.send(signal.SIGKILL)
+        return folder is not None and shutil.disk_usage(folder).free < NO_ROOM
 
     def at_gate(self) -> bool:
         """Wait until restic stands at the gate; False if it has ended before."""
@@ -160,6 +163,9 @@ class Reading:
             self.discard(str(made))
             last = (self.said or ["?"])[0]
             raise RepositoryError(f"a file could not be read: {last}", hint="nothing was kept; run the same command again")
+        crashed = (self.status or 0) < 0 or any(line.startswith("panic:") for line in self.said)
+        if crashed and self._full():  # as restic 0.14 may, instead of saying so
+            self.said.append("no space left on device")
         raise failure("\n".join(self.said), self.status or 1, self.repository.shown)
 
     def discard(self, snapshot: str) -> None:

@@ -129,6 +129,9 @@ class Module(Model):
     command: list[str] = Field(default_factory=list)
     ready: Ready = Ready()
     restart: Literal["always", "on-failure", "never"] = "always"
+    keeps: list[Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")]] = Field(
+        default=[], description="programs, by the kernel's name, that live on when the command dies and is started again"
+    )
     user: Literal[1000] = 1000
     capabilities: list[Annotated[str, Field(pattern="^[A-Z_]+$")]] = Field(default_factory=list)
     devices: list[Annotated[str, Field(pattern="^/dev/")]] = Field(default_factory=list)

@@ -283,6 +283,8 @@ class _Resolver:
             "MODULUX_WAIT": " ".join(waits),
             "MODULUX_RESTART": contract.restart,
         }
+        if contract.keeps:
+            env["MODULUX_KEEPS"] = " ".join(contract.keeps)
         if contract.largest_screen:
             env["MODULUX_LARGEST"] = str(contract.largest_screen)
         if contract.entries and not module.wanted.alone:

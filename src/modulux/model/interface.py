@@ -30,6 +30,9 @@ class Interface(Model):
     clients: Literal["read-only", "read-write"] = "read-only"
     kept: bool = Field(default=False, description="data that `down` keeps")
     socket: str | None = Field(default=None, pattern="^/", description="accepts connections once the provider is up")
+    asked: str | None = Field(
+        default=None, pattern="^/", description="a program that clients ask, ten seconds at most, whether the provider is up"
+    )
     outer: Outer | None = None
     ipc: bool = Field(default=False, description="clients join the provider's IPC namespace")
     many: bool = Field(default=False, description="may be provided more than once in a desktop; clients take the first")

@@ -270,6 +270,7 @@ class _Resolver:
         contract = module.found.contract
         meetings = self._meetings(module)
         waits = [m.socket for m in meetings if not m.own and m.socket and not m.interface.shared]
+        asks = [m.interface.asked for m in meetings if not m.own and m.interface.asked]
         env = {
             "LANG": self.desktop.locale,
             "TZ": self.timezone,
@@ -283,6 +284,8 @@ class _Resolver:
             "MODULUX_WAIT": " ".join(waits),
             "MODULUX_RESTART": contract.restart,
         }
+        if asks:
+            env["MODULUX_ASK"] = " ".join(asks)
         if contract.keeps:
             env["MODULUX_KEEPS"] = " ".join(contract.keeps)
         if contract.largest_screen:

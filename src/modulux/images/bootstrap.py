@@ -22,8 +22,6 @@ def bootstrap_argv(bootstrap: Bootstrap, context: Path, *, mirror: str | None, p
         options += [f"--dpkgopt={line}" for line in lines if line and not line.startswith("#")]
     if proxy:
         options.append(f'--aptopt=Acquire::http::Proxy "{proxy}"')
-    # engines mount a file system there; where one mounts a volume instead, it takes the folder's mode
-    options.append('--customize-hook=chmod 1777 "$1/dev/shm"')
     # what mmdebstrap writes for itself must not stay: rootfs/ holds the image's own settings
     options.append('--customize-hook=rm -f "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$1/etc/apt/apt.conf.d/99mmdebstrap"')
     return ["mmdebstrap", *options, bootstrap.suite, str(context / "root.tar"), *([mirror] if mirror else [])]

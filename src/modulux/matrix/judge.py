@@ -16,8 +16,11 @@ from modulux.rfb import Client
 from modulux.rfb.picture import pixels
 
 T = TypeVar("T")
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom, in pixels."""
 
 KEYSYMS = {"Return": 0xFF0D, "Escape": 0xFF1B, "Super_L": 0xFFEB, "Alt_L": 0xFFE9, "Control_L": 0xFFE3, "F1": 0xFFBE}
+KEYSYMS |= {"Shift_L": 0xFFE1, "Left": 0xFF51}
 """X keysyms of the keys that a contract may name; letters are their own."""
 
 MARK = (255, 0, 170)
@@ -25,6 +28,12 @@ MARK = (255, 0, 170)
 
 MENU = 0.003
 """The share of a screen that a small menu covers; a clock that goes on is a tenth of it."""
+
+DRAG = (60, 50)
+"""Pixels to the right and down that a window is dragged."""
+
+ASIDE = 100
+"""Pixels that a tile goes to the left at least."""
 
 PATIENCE = 20.0
 """Seconds until a person would give up on one step."""
@@ -113,8 +122,8 @@ class Judge:
         found = self._wait(arrived, lambda text: text == word)
         return Step("typed text arrives", found == word, f"the file holds {found!r:.60}")
 
-    def moves(self) -> Step:
-        """A second window comes up, and its title bar drags it."""
+    def moves(self, probe: Probe) -> Step:
+        """A second window comes up, and its title bar drags it; of a session that tiles, its keys move it."""
         colour = "#{:02x}{:02x}{:02x}".format(*MARK)
         script = 'exec setsid xfce4-terminal --disable-server --geometry=50x8+200+300 --color-bg="$0" >/dev/null 2>&1 &'
         run.run(self.engine.exec_argv(self.terminal, ["sh", "-c", script, colour]), timeout=20)
@@ -123,21 +132,28 @@ class Judge:
             return Step("second window moves", False, "it did not come up")
         self.settled(0.5)
         where = self._marked() or where
-        x, y = (where[0] + where[2]) // 2, max(4, where[1] - 14)
-        self.client.pointer(x, y)
-        for step in range(11):
-            self.client.pointer(x + 6 * step, y + 5 * step, 1)
-            time.sleep(0.03)
-        self.client.pointer(x + 60, y + 50)
+        if probe.move:
+            self.press(*probe.move)
+        else:
+            self._drag((where[0] + where[2]) // 2, max(4, where[1] - 14))
 
-        def there(box: tuple[int, int, int, int] | None) -> bool:
-            return box is not None and abs(box[0] - where[0] - 60) <= 12 and abs(box[1] - where[1] - 50) <= 12
+        def there(box: Box | None) -> bool:
+            if probe.move:
+                return box is not None and where[0] - box[0] > ASIDE
+            return box is not None and abs(box[0] - where[0] - DRAG[0]) <= 12 and abs(box[1] - where[1] - DRAG[1]) <= 12
 
         came = self._wait(self._marked, there)  # it may be seen on its way
         moved = there(came)
         return Step("second window moves", moved, f"from {where[:2]} to {came[:2] if came else None}")
 
-    def _marked(self) -> tuple[int, int, int, int] | None:
+    def _drag(self, x: int, y: int) -> None:
+        self.client.pointer(x, y)
+        for step in range(11):
+            self.client.pointer(x + DRAG[0] * step // 10, y + DRAG[1] * step // 10, 1)
+            time.sleep(0.03)
+        self.client.pointer(x + DRAG[0], y + DRAG[1])
+
+    def _marked(self) -> Box | None:
         """Where the second terminal's background is."""
         flat = Image.new("RGB", (self.client.width, self.client.height), MARK)
         same = (

@@ -85,6 +85,6 @@ def _one(outcome: Outcome, catalog: Catalog, engine: CommandLineEngine, sources:
         outcome.steps.append(judge.types())
         outcome.steps.append(judge.menu(session.probe))
         outcome.picture = judge.settled(0.5)
-        outcome.steps.append(judge.moves())
+        outcome.steps.append(judge.moves(session.probe))
     with contextlib.suppress(EngineError):  # without root nobody may look
         outcome.memory = pss(processes(engine, [c.name for c in plan.containers]))

@@ -88,6 +88,7 @@ class Probe(Model):
     menu: tuple[int | str, int | str] | None = None
     button: Literal[1, 3] = 1
     keys: list[str] = Field(default_factory=list, description="names of X keysyms, pressed together: [Super_L]")
+    move: list[str] = Field(default_factory=list, description="of sessions that tile: keys that move the window to the left")
 
 
 class Limits(Model):

@@ -8,6 +8,7 @@ another viewer.
 from __future__ import annotations
 
 import dataclasses
+import os
 import statistics
 import sys
 import time
@@ -204,5 +205,6 @@ def test_each_module_of_two_sessions_once(strike: Strike) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_each_module_ten_times(strike: Strike, name: str) -> None:
-    struck = strike(name, 10)
-    assert all(len(took) == 10 for took in struck.took.values())
+    rounds = int(os.environ.get("KILLS", "10"))
+    struck = strike(name, rounds)
+    assert all(len(took) == rounds for took in struck.took.values())

@@ -15,7 +15,7 @@ from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import Detail, Named, State
 from modulux.keep.backup import Backup, Task, backup
 from modulux.keep.restic import Repository
-from modulux.keep.restore import replace, restore_volumes, target_of
+from modulux.keep.restore import renamed, replace, restore_volumes, target_of
 from modulux.keep.shop import Source, Workshop
 from modulux.model.desktop import Desktop
 from modulux.model.plan import Plan, Volume
@@ -185,5 +185,5 @@ class World:
         source = self.source(word)
         target = target_of(self.engine, source.manifest, name)
         restore_volumes(self.shop, source, target)
-        replace(self.shop, target, source.parts)
+        replace(self.shop, target, source.parts, renamed(source.manifest.model(), target.name))
         switch.discard(self.engine, target.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,11 @@ from modulux.carry.forms import Form
 from modulux.carry.kubernetes import Cluster
 from modulux.cli.common import Common, Yes, counted, find_desktop, host_facts, read_desktop
 from modulux.cli.host import prepare_host
-from modulux.desktop.state import look
+from modulux.cli.known import recorded
 from modulux.errors import UsageError
 from modulux.images.build import build
 from modulux.model.desktop import Desktop
-from modulux.model.units import NAME_PATTERN, parse_size
-from modulux.resolve.files import validate
+from modulux.model.units import parse_size
 from modulux.resolve.plan import resolve
 
 
@@ -60,11 +58,9 @@ class Forms:
 
 
 def composition(common: Common, word: str) -> Desktop:
-    """The desktop that `word` means: one that runs, by the file that it was last made from; else a file or a known name."""
-    if re.fullmatch(NAME_PATTERN, word) and not Path(word).is_file():
-        found = look(common.driver, word)
-        if found.desktop_file:
-            return validate(found.desktop_file, Desktop, f"the desktop `{word}`")
+    """The desktop that `word` means: one that is there, by what it was last made from; else a file or a known name."""
+    if not Path(word).is_file() and (known := recorded(common, word)) is not None:
+        return known
     return read_desktop(find_desktop(word))
 
 
@@ -100,7 +96,7 @@ def export_desktop(
     Parameters
     ----------
     desktop
-        the name of a desktop that runs, or as for `up`: a ready-made one's name, or a desktop file
+        the name of a desktop that runs or is down, or as for `up`: a ready-made one's name, or a desktop file
     """
     common, forms = common or Common(), forms or Forms()
     to_stdout = str(output) == "-"

@@ -53,12 +53,13 @@ def restore(
         return
     if asked := question(target, manifest):
         confirm(asked, yes)
-    plan = shop.plan(renamed(manifest.model(), target.name))
+    file = renamed(manifest.model(), target.name)
+    plan = shop.plan(file)
     if not no_start:
         prepare_host(common, yes)
     with lock(f"keep.{engine.name}.{target.name}"):
         restore_volumes(shop, source, target)
-        replace(shop, target, source.parts)
+        replace(shop, target, source.parts, file)
         switch.discard(engine, target.name)
     if not no_start:
         bring_images(shop, source, [c.image for c in plan.containers])

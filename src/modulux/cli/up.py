@@ -10,11 +10,13 @@ from rich.console import Console
 
 from modulux.cli.common import Common, Yes, find_desktop, host_facts, read_desktop
 from modulux.cli.host import prepare_host
+from modulux.cli.known import recorded
 from modulux.cli.ways import me, show_ways
 from modulux.desktop.link import Ways, ways
 from modulux.desktop.up import up as bring_up
-from modulux.errors import NotFoundError
+from modulux.errors import FileError, NotFoundError
 from modulux.images.build import build
+from modulux.model.desktop import Desktop
 from modulux.resolve.plan import resolve
 
 
@@ -30,13 +32,12 @@ def up(
     Parameters
     ----------
     desktop
-        a ready-made desktop's name, or a desktop file; `xfce` without
+        a ready-made desktop's name, a desktop file, or the name of a desktop that is down; `xfce` without
     """
     common = common or Common()
-    path = find_desktop(desktop)
-    composition = read_desktop(path)
+    composition, origin = _composition(common, desktop)
     catalog = common.catalog_for(composition.name)
-    plan = resolve(composition, catalog, host_facts(), str(path))
+    plan = resolve(composition, catalog, host_facts(), origin)
     engine = common.driver
     prepare_host(common, yes)
 
@@ -56,6 +57,17 @@ def up(
         **dataclasses.asdict(into),
     }
     common.result(data, lambda console: _show(console, common.flags, plan.desktop, bool(came.started or came.removed), into))
+
+
+def _composition(common: Common, word: str) -> tuple[Desktop, str | None]:
+    """What the word means, and the file that says so; a desktop that was taken down is known by its data."""
+    try:
+        path = find_desktop(word)
+    except FileError:
+        if (known := recorded(common, word)) is None:
+            raise
+        return known, None
+    return read_desktop(path), str(path)
 
 
 def _show(console: Console, flags: str, name: str, changed: bool, into: Ways) -> None:

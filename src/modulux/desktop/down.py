@@ -10,7 +10,7 @@ from modulux.desktop.state import Found, look
 from modulux.desktop.switch import finish
 from modulux.engine.protocol import Engine
 from modulux.errors import EngineError, NotFoundError
-from modulux.model.plan import KEPT, STAGED
+from modulux.model.plan import FILE, KEPT, STAGED
 from modulux.paths import lock
 from modulux.report import Report, step
 from modulux.resolve.plan import container_name
@@ -53,6 +53,8 @@ def remove(engine: Engine, found: Found, report: Report, *, volumes: bool, spare
         with step(report, "stop", "stopping the modules"), contextlib.suppress(EngineError):
             engine.stop(running, GRACE)
     kept = [v for v in found.volumes.values() if v.labels.get(KEPT) == "true" or STAGED in v.labels]
+    if kept:  # what they belong to is known as long as they are there
+        kept += [v for v in found.volumes.values() if FILE in v.labels]
     gone = [v.name for v in found.volumes.values() if volumes or v not in kept]
     gone = [v for v in gone if v not in spare]
     networks = [n for n in found.networks if n not in spare]

@@ -79,9 +79,13 @@ class Found:
 
     @property
     def desktop_file(self) -> dict[str, Any]:
-        """What the desktop was last made from; nothing if that is not on record."""
-        labelled = [v.labels[p.FILE] for v in self.volumes.values() if p.FILE in v.labels]
-        return dict(json.loads(unquote(labelled[0]))) if labelled else {}
+        """What the desktop was last made from, as long as there is something of it; nothing if that is not on record."""
+        return dict(json.loads(unquote(self.record.labels[p.FILE]))) if self.record else {}
+
+    @property
+    def record(self) -> Named | None:
+        """The volume whose label says what the desktop was last made from."""
+        return next((v for v in self.volumes.values() if p.FILE in v.labels), None)
 
     def module(self, short: str) -> Module:
         """The module of this short name.

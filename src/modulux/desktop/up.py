@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from modulux import run
 from modulux.desktop.change import Change, change
 from modulux.desktop.down import remove
+from modulux.desktop.noted import note_again
 from modulux.desktop.ready import UNDISTURBED, ModuleNotReadyError, Watch, unproven, wait_all_ready
 from modulux.desktop.start import start
 from modulux.desktop.state import Found, look
@@ -136,11 +137,13 @@ def _undo(engine: Engine, plan: Plan, before: Found, report: Report) -> None:
     now = look(engine, plan.desktop)
     if not any(m.state.running for m in before.modules.values()):
         remove(engine, now, report, volumes=True, spare=frozenset(before.volumes) | frozenset(before.networks))
+        note_again(engine, before)
         return
     same = {n for n, m in before.modules.items() if n in now.modules and now.modules[n].state.id == m.state.id}
     rest = replace(now, modules={n: m for n, m in now.modules.items() if n not in same})
     keep = frozenset(now.volumes) & frozenset(before.volumes) | frozenset(before.networks)
     remove(engine, rest, report, volumes=True, spare=keep)
+    note_again(engine, before)
 
 
 def explained(error: BaseException, engine: Engine) -> BaseException:

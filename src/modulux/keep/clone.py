@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from modulux.desktop import switch
+from modulux.desktop.noted import note
 from modulux.desktop.state import look
 from modulux.engine.files import mirror
 from modulux.engine.protocol import Engine
@@ -64,7 +65,8 @@ def clone(engine: Engine, name: str, new: str, file: Desktop | None, report: Rep
         with lock(f"{engine.name}.{new}"):
             switch.switch(engine, new, list(stock.volumes))
             switch.discard(engine, new)
-    return Clone(alone(renamed(stock.file, new)), copied["copied"], copied["bytes"], seconds)
+            note(engine, made := alone(renamed(stock.file, new)))
+    return Clone(made, copied["copied"], copied["bytes"], seconds)
 
 
 def _copy(engine: Engine, stock: Inventory, new: str, report: Report) -> tuple[dict[str, int], float]:

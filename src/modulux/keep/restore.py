@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modulux.desktop import switch
 from modulux.desktop.down import down
+from modulux.desktop.noted import note
 from modulux.desktop.state import Found, look
 from modulux.engine.files import near
 from modulux.engine.protocol import Engine
@@ -88,12 +89,17 @@ def restore_volumes(shop: Workshop, source: Source, target: Target, *, only: Seq
         raise
 
 
-def replace(shop: Workshop, target: Target, parts: Sequence[str]) -> None:
-    """Stop the desktop, if it runs, and let what was laid beside take the place of its volumes."""
+def replace(shop: Workshop, target: Target, parts: Sequence[str], file: Desktop) -> None:
+    """Stop the desktop, if it runs, and let what was laid beside take the place of its volumes.
+
+    Args:
+        file: what it is made from, from then on.
+    """
     if target.found.modules:
         down(shop.engine, target.name, shop.report)
     with lock(f"{shop.engine.name}.{target.name}"):
         switch.switch(shop.engine, target.name, parts)
+        note(shop.engine, file)
 
 
 def escaped(path: str) -> str:

@@ -9,6 +9,7 @@ from modulux.desktop import switch
 from modulux.desktop.change import removal_waves
 from modulux.desktop.down import down
 from modulux.desktop.edit import file_of
+from modulux.desktop.noted import note_again
 from modulux.desktop.state import look
 from modulux.desktop.up import up
 from modulux.errors import EngineError, ModuluxError, NotFoundError
@@ -35,7 +36,7 @@ def rollback(shop: Workshop, source: Source, target: Target) -> tuple[str, ...]:
     now = engine.image_ids([image.reference for image in source.images])
     restore_volumes(shop, source, target)
     missing = give_back(shop, source.images, source.manifest.images)
-    replace(shop, target, source.parts)
+    replace(shop, target, source.parts, source.manifest.model())
     try:
         up(engine, plan, report, lambda: shop.build(plan))
     except BaseException:
@@ -58,6 +59,7 @@ def exchange_back(shop: Workshop, target: Target, parts: Sequence[str]) -> None:
     with lock(f"{shop.engine.name}.{target.name}"):
         switch.switch(shop.engine, target.name, parts)
         switch.discard(shop.engine, target.name)
+        note_again(shop.engine, target.found)
 
 
 def give_back(shop: Workshop, locked: Sequence[Locked], archive: str | None) -> tuple[str, ...]:

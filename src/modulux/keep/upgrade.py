@@ -138,7 +138,7 @@ def _back(shop: Workshop, plan: Plan, before: dict[str, str], snapshot: str) -> 
     source = Source(shop.repository, shop.repository.find(snapshot))
     target = Target(name, look(engine, name))
     restore_volumes(shop, source, target)
-    replace(shop, target, source.parts)
+    replace(shop, target, source.parts, source.manifest.model())
     switch.discard(engine, name)
     try:
         up(engine, plan, report, lambda: shop.build(plan))

@@ -91,13 +91,14 @@ def boot(shop: Workshop, source: Source, pictures: Path) -> list[Checked]:
             "there is no picture in the snapshot: the desktop did not run, or had no viewer", hint="--read proves its files"
         )
     name = f"verify-{source.stored.short}"
-    plan = shop.plan(alone(renamed(manifest.model(), name)))
+    file = alone(renamed(manifest.model(), name))
+    plan = shop.plan(file)
     hosts = tuple(replace(c, hostname=manifest.desktop) for c in plan.containers)  # windows' titles have it in them
     plan = replace(plan, containers=hosts)
     with lock(f"keep.{engine.name}.{name}"), _thrown_away(shop, name):
         target = Target(name, look(engine, name))
         restore_volumes(shop, source, target)
-        take_place(shop, target, source.parts)
+        take_place(shop, target, source.parts, file)
         switch.discard(engine, name)
         bring_images(shop, source, [c.image for c in plan.containers])
         up(engine, plan, shop.report, lambda: shop.build(plan))

@@ -96,6 +96,14 @@ class Meeting:
         return not self.own and self.interface.volume is not None and self.interface.socket is None and not self.interface.kept
 
 
+def record(desktop: Desktop) -> p.Volume:
+    """An empty volume whose labels say what the desktop was made from: those of a container cannot change while it runs."""
+    name = container_name(desktop.name, "record")
+    file = quote(desktop.model_dump_json(by_alias=True, exclude_unset=True), safe=":{}[]")  # Podman splits at commas
+    labels = {p.OWNER: "modulux", p.DESKTOP: desktop.name, p.SCHEMA: p.SCHEMA_VERSION, p.KEPT: "false", p.FILE: file}
+    return p.Volume(name, False, labels)
+
+
 class _Resolver:
     def __init__(self, desktop: Desktop, catalog: Catalog, host: HostFacts) -> None:
         self.desktop = desktop
@@ -127,10 +135,8 @@ class _Resolver:
         return name
 
     def _record(self) -> None:
-        """An empty volume whose labels say what the desktop was made from: those of a container cannot change while it runs."""
-        name = container_name(self.desktop.name, "record")
-        file = quote(self.desktop.model_dump_json(by_alias=True, exclude_unset=True), safe=":{}[]")  # Podman splits at commas
-        self.volumes[name] = p.Volume(name, False, self._labels(**{p.KEPT: "false", p.FILE: file}))
+        volume = record(self.desktop)
+        self.volumes[volume.name] = volume
 
     def _shares(self) -> list[p.Mount]:
         mounts = []

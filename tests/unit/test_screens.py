@@ -128,6 +128,7 @@ def test_a_session_may_fill_a_display_and_be_one_itself(world: Path) -> None:
     (world / "session/inner").mkdir()
     (world / "session/inner/module.yaml").write_text(
         "role: session\nsummary: s\nbase: base/debian\ncommand: [c]\nprovides: [x11, home]\nrequires: [x11]\narrange: [separate]\n"
+        "fixed: true\n"
     )
     by = by_short(plan_of(world, sessions=["inner"], apps=["terminal"]))
     assert set(by) == {"xvfb", "inner", "x11vnc", "terminal", "web"}
@@ -135,9 +136,11 @@ def test_a_session_may_fill_a_display_and_be_one_itself(world: Path) -> None:
     assert source(by["x11vnc"], "/tmp/.X11-unix") == "xvfb.x11"
     assert by["inner"].env["MODULUX_WAIT"] == "/run/outer/X0"
     assert {c.ipc for short, c in by.items() if short in ("inner", "terminal", "x11vnc")} == {"modulux.a.xvfb"}
+    assert by["xvfb"].env["MODULUX_FIXED"] == "session/inner"
     both = by_short(plan_of(world, sessions=["xfce", {"module": "inner", "arrange": "separate"}], apps=["terminal"]))
     assert source(both["terminal"], "/tmp/.X11-unix") == source(both["x11vnc"], "/tmp/.X11-unix") == "xvfb.x11"
     assert source(both["x11vnc-inner"], "/tmp/.X11-unix") == "xvfb-inner.x11"
+    assert [short for short, c in both.items() if "MODULUX_FIXED" in c.env] == ["xvfb-inner"]
 
 
 def test_a_menu_offers_what_opens_on_its_own_screen(world: Path) -> None:

@@ -148,6 +148,7 @@ class Module(Model):
     arrange: list[Arrange] = Field(
         default=["nested", "separate"], description="of sessions: as a second one, the first unless asked"
     )
+    fixed: bool = Field(default=False, description="of sessions that fill a screen: they keep the size that they began with")
     edges: list[Edge] = Field(default_factory=list, description="of sessions: where the bar can lie, the best first")
     guest: Guest | None = Field(default=None, description="of sessions that can be `shared`")
     entries: list[str] = Field(default_factory=list, description="of apps: files of /usr/share/applications for the menus")

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from modulux.model import plan as p
 from modulux.model.desktop import Desktop, Gateway
 from modulux.model.interface import Interface
+from modulux.model.module import Role
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.compose import Placed, compose
 from modulux.resolve.shares import host_folder
@@ -112,8 +113,10 @@ class _Resolver:
         self.timezone = host.timezone if desktop.timezone == "host" else desktop.timezone
         self.volumes: dict[str, p.Volume] = {}
         self.networks: dict[str, p.Network] = {}
+        self.fixed: dict[str, str] = {}  # by screen: the session that fills it and keeps its size
 
     def plan(self, placed: list[Placed]) -> p.Plan:
+        self.fixed = {m.screen: m.found.id for m in placed if m.found.contract.fixed and m.wanted.outer == m.screen}
         self._record()
         shares = self._shares()
         containers = [self._container(m, shares) for m in placed]
@@ -296,6 +299,8 @@ class _Resolver:
             env["MODULUX_KEEPS"] = " ".join(contract.keeps)
         if contract.largest_screen:
             env["MODULUX_LARGEST"] = str(contract.largest_screen)
+        if contract.role is Role.DISPLAY and module.screen in self.fixed:
+            env["MODULUX_FIXED"] = self.fixed[module.screen]
         if contract.entries and not module.wanted.alone:
             env["MODULUX_ENTRIES"] = " ".join(contract.entries)
         if not module.wanted.use.autostart:

@@ -95,6 +95,32 @@ def test_destroyed_and_brought_back(keeper: Keeper) -> None:
     assert [w for w in keeper.cli.left(NAME) if "_" in w] == []
 
 
+def test_down_and_yet_known(keeper: Keeper, tmp_path: Path) -> None:
+    """What is down is kept, copied, carried and started by its name: what it was last made from stays with its data."""
+    keeper.cli.run("down", NAME)
+    try:
+        before = keeper.data(NAME)
+        kept = keeper.json("backup", NAME)
+        assert kept["frozen"] == 0
+        keeper.cli.run("clone", NAME, "t-down", "--no-start")
+        keeper.run("restore", str(kept["snapshot"]), "--as", "t-down2", "--no-start")
+        assert keeper.data("t-down") == keeper.data("t-down2") == before
+        for name in ("t-down", "t-down2"):
+            copy = keeper.json("backup", name)
+            shown = keeper.run("restore", str(copy["snapshot"]), "--no-start", "--yes", "--json")
+            assert json.loads(shown.stdout)["desktop"] == name
+        keeper.cli.run("export", "t-down", "-o", str(tmp_path / "file"), "--without-images", "--yes")
+        keeper.run("rollback", NAME, str(kept["snapshot"]), "--yes")
+        assert keeper.data(NAME) == before
+        keeper.cli.run("down", NAME)
+    finally:
+        for name in ("t-down", "t-down2"):
+            keeper.cli.run("down", name, "--volumes", "--yes", status=None)
+        keeper.cli.run("up", NAME, "--yes")
+    assert keeper.cli.left("t-down") == keeper.cli.left("t-down2") == []
+    assert "no desktop" in keeper.cli.run("up", "t-down", status=3).stderr
+
+
 def test_a_snapshot_starts_and_looks_as_it_did(keeper: Keeper) -> None:
     snapshot = str(keeper.json("backup", NAME)["snapshot"])[:8]
     checks = keeper.json("verify", snapshot, "--boot")["checks"]

@@ -37,7 +37,7 @@ def test_there_and_back(world: World) -> None:
     world.restore(name="b")
     assert world.engine.tree("b") == before
     assert {v.name for v in world.engine.volumes("modulux.")} == {
-        f"modulux.{d}.{part}" for d in "ab" for part in ("openbox.home", "share.Documents")
+        f"modulux.{d}.{part}" for d in "ab" for part in ("openbox.home", "share.Documents", "record")
     }
 
 

@@ -35,7 +35,7 @@ def backup(
     *,
     tag: Annotated[list[str] | None, Parameter(help="a word of yours by which to find it again")] = None,
     with_images: Annotated[bool, Parameter(help="keep the images too")] = False,
-    file: Annotated[Path | None, Parameter(help="the desktop file of a desktop that does not run")] = None,
+    file: Annotated[Path | None, Parameter(help="its desktop file, where nothing is on record")] = None,
     schedule: Annotated[str | None, Parameter(help="hourly, daily, weekly, monthly: set this up, after showing it")] = None,
     yes: Yes = False,
     store: Store | None = None,

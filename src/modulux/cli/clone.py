@@ -20,7 +20,7 @@ def clone(
     name: DesktopName,
     new: DesktopName,
     *,
-    file: Annotated[Path | None, Parameter(help="the desktop file of a desktop that does not run")] = None,
+    file: Annotated[Path | None, Parameter(help="its desktop file, where nothing is on record")] = None,
     no_start: Annotated[bool, Parameter(help="do not start it")] = False,
     yes: Yes = False,
     common: Common | None = None,

@@ -25,7 +25,7 @@ from modulux.keep.upgrade import upgrade as renew
 def upgrade(
     name: DesktopName,
     *,
-    file: Annotated[Path | None, Parameter(help="the desktop file of a desktop that does not run")] = None,
+    file: Annotated[Path | None, Parameter(help="its desktop file, where nothing is on record")] = None,
     yes: Yes = False,
     store: Store | None = None,
     common: Common | None = None,

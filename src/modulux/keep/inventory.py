@@ -70,7 +70,7 @@ def take_stock(engine: Engine, name: str, file: Desktop | None) -> Inventory:
     if file is None or file.name != name:
         raise NotFoundError(
             f"`{name}` does not run, and nothing says what it is made from",
-            hint=f"modulux backup {name} --file ITS-DESKTOP-FILE, or start it first",
+            hint="--file ITS-DESKTOP-FILE, or start it first",
         )
     return Inventory(found, file, kept, engine.details(sorted(found.modules)))
 

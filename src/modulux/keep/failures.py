@@ -13,6 +13,10 @@ STATUS = {10: "Is there a repository", 11: "already locked", 12: "wrong password
 NO_KEY = r"wrong password|no key found"
 LOCKED = r"already locked"
 ABSENT = r"Is there a repository|repository does not exist|unable to open config file|Stat: The specified key does not exist"
+REFUSED = (
+    r"\b40[13] (?:Unauthorized|Forbidden)|SignatureDoesNotMatch|InvalidAccessKeyId|Access ?Denied|Permission denied \(publickey"
+    r"|Host key verification failed"
+)
 FULL = r"no space left on device|[Dd]isk quota exceeded|XMinioStorageFull|QuotaExceeded"
 UNREACHABLE = (
     r"connection refused|no such host|network is unreachable|i/o timeout|connection reset|No route to host|broken pipe"
@@ -26,6 +30,7 @@ DAMAGED = (
     r"|size mismatch"
     r"|config cannot be loaded|invalid key|invalid length|unexpected.*length"
 )
+SSH = "subprocess ssh: "
 UNREADABLE = r"permission denied|operation not permitted|read-only file system"
 
 
@@ -60,13 +65,20 @@ KINDS = (
         "there is no room for more at {where}",
         "nothing that was kept before is lost; make room, or `modulux forget` what is not needed, and run it again",
     ),
+    # both may be followed by restic's question whether there is a repository
+    Kind(
+        REFUSED,
+        RepositoryError,
+        "the server at {where} does not let us in: {last}",
+        "rest: has user and password in its address, s3: its keys in the environment, sftp: what ssh uses",
+    ),
+    Kind(UNREACHABLE, RepositoryError, "the repository at {where} cannot be reached: {last}", "run it again once it can"),
     Kind(
         ABSENT,
         AbsentError,
         "there is no repository at {where}",
         "is the disk mounted, the address right? `modulux backup` makes one where there is none",
     ),
-    Kind(UNREACHABLE, RepositoryError, "the repository at {where} cannot be reached: {last}", "run it again once it can"),
     Kind(
         DAMAGED,
         DamagedError,
@@ -88,5 +100,7 @@ def failure(said: str, status: int, where: str) -> ModuluxError:
 
 def _last(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("{")]
+    if words := [line for line in lines if line.startswith(SSH)]:  # it knows better than restic, which lost it
+        return words[-1].removeprefix(SSH)
     fatal = [line for line in lines if line.startswith(("Fatal:", "panic:"))]
     return (fatal or lines or [""])[-1].removeprefix("Fatal: ")

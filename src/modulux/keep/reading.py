@@ -32,6 +32,9 @@ STUCK = 8.0
 NO_ROOM = 32 * 1024**2
 """Bytes that restic needs on the disk of a repository, to write a pack."""
 
+RETRIES = "retrying after"
+"""What restic says when something that it asked of a server failed."""
+
 Progress = Callable[[int, int], None]
 """Told bytes done, and bytes in all."""
 
@@ -60,6 +63,7 @@ class Reading:
         self.send: Callable[[int], None] | None = None  # a signal to restic
         self.started = threading.Event()
         self.summary: dict[str, Any] = {}
+        self.troubled = False  # restic has lost its server, and tries again for minutes
         self.last_done = 0
         self.since = time.monotonic()
         self.said: list[str] = []
@@ -102,6 +106,7 @@ class Reading:
             kind = data["message_type"]
         except (ValueError, KeyError, TypeError):
             self.said.append(line)
+            self.troubled |= RETRIES in line
             return
         if kind == "summary":
             self.summary = data
@@ -138,8 +143,12 @@ class Reading:
     _held: int | None = None
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for its end; False if it has not come within `seconds`."""
-        self.thread.join(seconds)
+        """Wait for its end; False if it has not come within `seconds`, or the server does not answer any more."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self.thread.is_alive() and (deadline is None or time.monotonic() < deadline):
+            if deadline is not None and self.troubled:
+                return False
+            self.thread.join(0.05 if deadline is not None else None)
         return not self.thread.is_alive()
 
     def result(self, *, whole: bool) -> str:

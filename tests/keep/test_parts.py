@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 from tests.support.cli import ROOT, Cli
 
-from modulux.errors import HostError, PasswordError, UsageError
+from modulux.errors import PasswordError, UsageError
 from modulux.keep.failures import AbsentError, FullError, LockedError, failure
 from modulux.keep.likeness import likeness
 from modulux.keep.password import password
@@ -83,8 +83,6 @@ def test_cron(tmp_path: Path) -> None:
     ((path, text),) = made.files.items()
     assert str(path) == "/etc/cron.d/modulux-office"
     assert text.splitlines()[-1] == r"17 3 * * 1 root modulux backup 100\%"
-    with pytest.raises(HostError):
-        schedule("office", "daily", ["modulux"], root=False, systemd=False, home=tmp_path)
     with pytest.raises(UsageError):
         schedule("office", "sometimes", ["modulux"], root=True, systemd=True, home=tmp_path)
 

@@ -18,12 +18,13 @@ from modulux.cli.common import Common, DesktopName, Yes, confirm, host_facts
 from modulux.cli.known import known_file
 from modulux.cli.store import Store
 from modulux.cli.ways import me
-from modulux.errors import PasswordError, RepositoryError, UsageError
+from modulux.errors import NotFoundError, PasswordError, RepositoryError, UsageError
 from modulux.keep.backup import Backup, Task
 from modulux.keep.backup import backup as keep
 from modulux.keep.restic import Repository
-from modulux.keep.schedule import has_systemd, write
+from modulux.keep.schedule import NEVER, end, has_systemd, write
 from modulux.keep.schedule import schedule as planned
+from modulux.paths import config_file
 from modulux.report import Note
 from modulux.resolve.plan import resolve
 
@@ -36,7 +37,9 @@ def backup(
     tag: Annotated[list[str] | None, Parameter(help="a word of yours by which to find it again")] = None,
     with_images: Annotated[bool, Parameter(help="keep the images too")] = False,
     file: Annotated[Path | None, Parameter(help="its desktop file, where nothing is on record")] = None,
-    schedule: Annotated[str | None, Parameter(help="hourly, daily, weekly, monthly: set this up, after showing it")] = None,
+    schedule: Annotated[
+        str | None, Parameter(help="hourly, daily, weekly, monthly: set this up, after showing it; never: end it")
+    ] = None,
     yes: Yes = False,
     store: Store | None = None,
     common: Common | None = None,
@@ -53,6 +56,9 @@ def backup(
     common, store = common or Common(), store or Store()
     if bad := [t for t in tag or [] if not re.fullmatch(TAG, t)]:
         raise UsageError(f"`{bad[0]}` is no tag", hint="letters, digits, and _ . + - between them")
+    if schedule == NEVER:
+        _never(name, common)
+        return
     if schedule:
         words = [w for t in tag or [] for w in ("--tag", t)] + (["--with-images"] if with_images else [])
         words += ["--file", str(file.absolute())] if file else []
@@ -104,20 +110,46 @@ def _schedule(name: str, often: str, words: list[str], store: Store, common: Com
     if file is None and command is None:
         raise PasswordError("nobody is there to ask at night", hint="--password-file FILE or --password-command 'COMMAND'")
     secret = ["--password-file", str(file.expanduser().absolute())] if file else ["--password-command", str(command)]
-    argv = [*started(), "backup", name, "--to", store.where(common), *secret, *words, "--engine", common.driver.name]
+    argv = [*started(), "backup", name, *_where(store, common), *secret, *words, "--engine", common.driver.name]
     made = planned(name, often, argv, root=os.geteuid() == 0, systemd=has_systemd(), home=Path.home())
     if not common.json:
         for path, text in made.files.items():
             common.report(Note(f"{path}:\n\n{text}"))
-        for line in made.commands:
-            common.report(Note(f"then: {shlex.join(line)}"))
+        for command_line in made.commands:
+            common.report(Note(f"then: {shlex.join(command_line)}"))
+        if made.line:
+            common.report(Note(f"a line in your crontab:\n\n{made.line}\n"))
     confirm("Write this?", yes)
     write(made)
-    undo = [shlex.join(line) for line in made.undo]
-    data = {"desktop": name, "schedule": often, "files": {str(p): t for p, t in made.files.items()}, "undo": undo}
-    common.result(
-        data, lambda console: console.print(f"{name} is kept {often}. To end that: {' && '.join(undo)}", markup=False)
+    files = {str(p): t for p, t in made.files.items()}
+    data = {"desktop": name, "schedule": often, "files": files, "crontab": made.line or None}
+    said = f"{name} is kept {often}. To end that: {me()} backup {name} --schedule {NEVER}"
+    common.result(data, lambda console: console.print(said, markup=False))
+
+
+def _where(store: Store, common: Common) -> list[str]:
+    """`--to` and the address; nothing where the configuration's file says it, since a command line can be read by everybody.
+
+    Raises:
+        UsageError: there is a password in it.
+    """
+    where = store.where(common)
+    if Repository(where, b"").shown == where:
+        return ["--to", where]
+    if store.to is None and "MODULUX_REPOSITORY" not in os.environ:
+        return []
+    raise UsageError(
+        "the address has a password in it, which would stand on a command line",
+        hint=f"`repository:` in {config_file()}, readable by you alone, and no --to",
     )
+
+
+def _never(name: str, common: Common) -> None:
+    gone = end(name, root=os.geteuid() == 0, systemd=has_systemd(), home=Path.home())
+    if not gone:
+        raise NotFoundError(f"`{name}` is not kept regularly, by this user", hint="root's timers are root's to end")
+    data = {"desktop": name, "schedule": NEVER, "removed": gone}
+    common.result(data, lambda console: console.print(f"{name} is not kept regularly any more.", markup=False))
 
 
 def started() -> list[str]:

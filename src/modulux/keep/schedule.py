@@ -1,4 +1,4 @@
-"""Having a desktop kept regularly: by a systemd timer, or by cron where there is no systemd. Pure, but for `write` and `end`."""
+"""Having a desktop kept regularly: by a systemd timer, or by cron where there is no systemd. Pure, but for the last two."""
 
 from __future__ import annotations
 

@@ -29,6 +29,9 @@ MARK = (255, 0, 170)
 MENU = 0.003
 """The share of a screen that a small menu covers; a clock that goes on is a tenth of it."""
 
+SHIFTED = set('~!@#$%^&*()_+{}|:"<>?')
+"""What a person types with Shift on the layout `us`."""
+
 DRAG = (60, 50)
 """Pixels to the right and down that a window is dragged."""
 
@@ -110,7 +113,7 @@ class Judge:
         self.click(self.client.width // 2, self.client.height // 2)
         time.sleep(0.3)
         for letter in f"echo {word} > ~/Documents/matrix":
-            self.press(letter)
+            self.press(*(["Shift_L"] if letter in SHIFTED else []), letter)
             time.sleep(0.01)
         self.press("Return")
         read = self.engine.exec_argv(self.terminal, ["cat", "/home/user/Documents/matrix"])

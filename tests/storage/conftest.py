@@ -29,6 +29,7 @@ class Moving:
     host: SmallHost
     filled: Filled
     flags: tuple[str, ...] = ()
+    to: str = ""  # another destination than the big disk
 
     @property
     def engine(self) -> str:
@@ -42,14 +43,14 @@ class Moving:
         return self.host.run("storage", verb, self.engine, *words, status=status)
 
     def move(self, *words: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
-        return self.verb("move", str(self.host.big), "--yes", *self.flags, *words, status=status)
+        return self.verb("move", self.to or str(self.host.big), "--yes", *self.flags, *words, status=status)
 
     def undo(self, *words: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         return self.verb("undo", "--yes", *words, status=status)
 
     def killed(self, at: str, verb: str, *words: str) -> bool:
         """Run the verb and kill it at the place (see tests/support/killed.py); whether it got there."""
-        more = [str(self.host.big)] if verb == "move" else []
+        more = [self.to or str(self.host.big)] if verb == "move" else []
         argv = [sys.executable, str(ROOT / "tests/support/killed.py"), "storage", verb, self.engine, *more, "--yes", *words]
         done = self.host.do("env", f"KILL_AT={at}", *argv, check=False)
         assert done.returncode in (*KILLED, 0), done.stderr

@@ -98,3 +98,32 @@ def test_the_power_is_cut_and_nobody_starts_the_engine(moving: Callable[..., Mov
     m.filled.all_there()
     m.undo()
     m.back_home()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine", "disk"), ENGINES)
+def test_killed_and_cut_in_a_second_move(moving: Callable[..., Moving], engine: str, disk: str) -> None:
+    """What was moved and committed is moved again: killed within each step, gone on with or undone, and without power."""
+    m = moving(engine, big=disk)
+    m.move()
+    m.verb("commit", "--yes")
+    m.to = "/var/lib/elsewhere"
+    second = m.where()
+    for step in STEPS:
+        for effects in (0, 2, 4, 6, 9):
+            m.killed(f"move:{step}+{effects}", "move")
+            m.undo()
+            assert m.where() == second, step
+            m.filled.all_there()
+    m.host.sh("sync")
+    for task, verb in (("move", "move"), ("back", "undo"), ("move", "move")):
+        for step, effects in (("final", 3), ("switch", 1), ("switch", 3), ("switch", 5), ("start", 1)):
+            m.killed(f"{task}:{step}+{effects}", verb)
+            m.host.cut()
+            m.host.boot()
+        m.verb(verb, "--yes")
+        m.filled.all_there()
+        place = m.host.sh('findmnt --noheadings --output SOURCE --target "$1"', str(m.host.big)).split("[")[0].strip()
+        assert (m.where() == place) == (verb == "undo")
+    m.verb("commit", "--yes")
+    m.filled.all_there()

@@ -10,6 +10,8 @@ from tests.storage.conftest import Moving
 
 pytestmark = pytest.mark.engine
 
+THIRD = "/var/lib/elsewhere"
+
 
 @pytest.mark.parametrize(("engine", "disk"), [("docker", "ext4"), ("podman", "xfs")])
 def test_there_and_back_and_for_good(moving: Callable[..., Moving], engine: str, disk: str) -> None:
@@ -44,6 +46,26 @@ def test_there_and_back_and_for_good(moving: Callable[..., Moving], engine: str,
     m.host.off()
     m.host.boot()
     m.start_engine()
+    m.filled.all_there()
+    # outgrown again: from there to a third place, back to the second, and there for good
+    second = m.where()
+    assert "lies inside of" in m.verb("move", f"{m.target}/in", "--yes", status=17).stderr
+    m.verb("move", THIRD, "--yes")
+    assert m.where() != second
+    m.filled.all_there()
+    m.filled.do("volume", "create", "later")
+    m.undo()
+    assert m.where() == second
+    m.filled.do("volume", "rm", "later")
+    m.filled.all_there()
+    assert m.host.sh("grep -c modulux /etc/fstab") == "1\n"
+    m.verb("move", THIRD, "--yes")
+    m.verb("commit", "--yes")
+    assert m.host.sh('grep -c modulux /etc/fstab; ls -A "$1" | grep -v lost || true', str(m.host.big)) == "1\n"
+    m.host.off()
+    m.host.boot()
+    m.start_engine()
+    assert str(m.host.big) not in m.host.sh('findmnt --noheadings --output TARGET --source "$1"', m.where())
     m.filled.all_there()
 
 

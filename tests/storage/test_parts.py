@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from modulux.errors import DamagedError, NewerError, StorageError
-from modulux.storage import background, configured, journal, mounts, plan, probe, service, switch, tree
+from modulux.storage import background, boot, configured, journal, mounts, plan, probe, service, tree
 from modulux.storage.copy import argv
 from modulux.storage.destination import known_from_outside
 from modulux.storage.engines import docker, podman
@@ -88,7 +88,7 @@ def facts(root: Path, **keys: Any) -> Facts:
 def test_places_that_cannot_be(tmp_path: Path, target: str, reason: str) -> None:
     root = tmp_path / "data"
     root.mkdir()
-    found = plan._places(facts(root), (tmp_path / target).resolve(), plan.Options(destination=tmp_path))
+    found = plan._places(facts(root), (tmp_path / target).resolve(), plan.Options(destination=tmp_path), None)
     assert reason in found[0]
 
 
@@ -173,20 +173,20 @@ def record(tmp_path: Path, **keys: Any) -> journal.Journal:
 
 def test_what_mounts_it_at_each_start(tmp_path: Path) -> None:
     j = record(tmp_path, units=["docker.socket", "docker.service"])
-    assert switch.fstab_line(j).split()[:4] == [
+    assert boot.fstab_line(j).split()[:4] == [
         "/mnt/big\\040disk/docker",
         "/var/lib/docker",
         "none",
         "bind,nofail,x-systemd.requires-mounts-for=/mnt/big\\040disk/docker",
     ]
-    files = {str(path): text for path, text in switch.unit_files(j).items()}
+    files = {str(path): text for path, text in boot.unit_files(j).items()}
     unit = files["/etc/systemd/system/var-lib-docker.mount"]
     assert "What=/mnt/big disk/docker\n" in unit
     assert 'RequiresMountsFor="/mnt/big disk"' in unit
     assert "ConditionPathExists=/var/lib/docker/moved-by-modulux" in unit
     assert "RequiresMountsFor=/var/lib/docker" in files["/etc/systemd/system/docker.service.d/modulux-storage.conf"]
     named = j.model_copy(update={"place": Path("/srv/my-data/.x")})
-    assert switch.unit_name(named) == r"srv-my\x2ddata-.x.mount"
+    assert boot.unit_name(named) == r"srv-my\x2ddata-.x.mount"
 
 
 def test_systemd_is_told_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,8 @@ class Journal(Model):
     place: where the engine looks for its data. target: where they are moved to. disk: where that one's disk is mounted.
     kept: the old tree's name after the switch. back: where the way back is made ready. *_inode: tells these folders apart from
     others of the same names. flagged: the copy may hold files that chattr locks. ran: the engine has run on the new place.
-    was: what the configuration said before (--reconfigure).
+    was: what the configuration said before (--reconfigure). before: where an earlier move has put the data,
+    which are mounted at the place; it is this folder then that gets another name.
     """
 
     version: int = VERSION
@@ -92,6 +93,7 @@ class Journal(Model):
     flagged: bool = False
     ran: bool = False
     was: str | None = None
+    before: Path | None = None
     inventory: Inventory | None = None
     began: float = Field(default_factory=time.time)
     stood_still: float | None = None
@@ -103,6 +105,11 @@ class Journal(Model):
     """After the way back the move waits to be tried again."""
 
     history: list[str] = []
+
+    @property
+    def origin(self) -> Path:
+        """The folder of the data, before the move."""
+        return self.before or self.place
 
     @property
     def tree(self) -> Path:

@@ -15,13 +15,14 @@ from pathlib import Path
 from modulux import run
 from modulux.errors import EngineError, ModuluxError, StorageError
 from modulux.report import Count, Note, Report, step
-from modulux.storage import destination, flags, switch
+from modulux.storage import again, destination, flags, switch
 from modulux.storage import journal as record
 from modulux.storage.copy import copy, flush
 from modulux.storage.facts import Held, Inventory
 from modulux.storage.find import driver as driver_of
 from modulux.storage.journal import Journal, Step, Task
 from modulux.storage.mounts import at, mount_of, space
+from modulux.storage.shown import inode, mounted
 from modulux.storage.tree import Comparison, Verified
 
 PASSES = 3
@@ -69,7 +70,7 @@ class Leg:
 
     @property
     def source(self) -> Path:
-        return self.journal.target if self.back else self.journal.place
+        return self.journal.target if self.back else self.journal.origin
 
     @property
     def target(self) -> Path:
@@ -145,7 +146,7 @@ class Leg:
     def _may_be_asked(self) -> bool:
         """Whether the engine would look at its data; asked at an empty place, some would begin a new life there."""
         j = self.journal
-        return j.mode != "bind" or not switch.through(j) or (self.back and switch.through_back(j)) or switch.mounted(j)
+        return j.mode != "bind" or not switch.through(j) or (self.back and switch.through_back(j)) or mounted(j)
 
     def _at_its_place(self) -> None:
         """After a start of the machine, or an end within the switch, the new place may not be mounted yet."""
@@ -246,7 +247,7 @@ class Leg:
     def _link(self) -> Path | None:
         """The old tree, to whose files those of the way back are linked where they are the same."""
         j = self.journal
-        return j.kept if self.back and switch.inode(j.kept) == j.place_inode else None
+        return j.kept if self.back and inode(j.kept) == j.place_inode else None
 
     def _copy(self, *, whole: bool = False) -> None:
         shown = [0]
@@ -280,6 +281,8 @@ class Leg:
                 if self.back:
                     switch.ready_again(j)
                 self.save(step=Step.STOP)
+            if not self.through() and not self.back:
+                again.show_before(j)
             if not self.back and self.through():
                 self.here()
 
@@ -326,7 +329,7 @@ class Leg:
         self.save(step=Step.WARM, inventory=None)
 
 
-def remove_tree(folder: Path, inode: int | None) -> None:
+def remove_tree(folder: Path, number: int | None) -> None:
     """Remove a tree that is not needed any more, if it is the very one that is meant, whatever chattr has locked in it.
 
     Raises:
@@ -334,7 +337,7 @@ def remove_tree(folder: Path, inode: int | None) -> None:
     """
     if not folder.exists() and not folder.is_symlink():
         return
-    if inode is None or switch.inode(folder) != inode or at(folder) is not None or folder.is_symlink():
+    if number is None or inode(folder) != number or at(folder) is not None or folder.is_symlink():
         raise StorageError(f"{folder} is not the folder that was to be removed", hint="nothing of it was touched; look at it")
     argv = ["rm", "--recursive", "--force", "--one-file-system", "--", str(folder)]
     if run.run(argv).ok and not folder.exists():

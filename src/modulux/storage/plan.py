@@ -13,12 +13,13 @@ from modulux.errors import StorageError
 from modulux.model.base import Model
 from modulux.storage import journal as record
 from modulux.storage import service
+from modulux.storage.boot import unit_files
 from modulux.storage.destination import judge, known_from_outside
 from modulux.storage.engines.driver import Driver
 from modulux.storage.facts import Facts, Inventory
 from modulux.storage.journal import Journal
 from modulux.storage.mounts import at, below, existing, mount_of, mounts, on_itself, same_file_system, space
-from modulux.storage.switch import unit_files
+from modulux.storage.shown import mounted
 from modulux.storage.tree import measure
 
 ROOM = 1.05
@@ -83,7 +84,8 @@ def plan(driver: Driver, options: Options, progress: Callable[[], None] = lambda
     refused = [*facts.refused]
     if os.geteuid() != 0:
         refused.append(f"only root may copy devices, owners and trusted attributes: sudo modulux storage move {facts.words} …")
-    refused += _places(facts, target, options)
+    before = _moved_before(facts.root) if options.mode == "bind" else None
+    refused += _places(facts, target, options, before)
     size = measure(os.fsencode(facts.root), progress)
     held = driver.inventory() if facts.running and not facts.refused else Inventory()
     refused += _containers(held, options)
@@ -136,13 +138,14 @@ def _containers(held: Inventory, options: Options) -> list[str]:
     return refused
 
 
-def _places(facts: Facts, target: Path, options: Options) -> list[str]:
+def _places(facts: Facts, target: Path, options: Options, before: Path | None) -> list[str]:
     """What is wrong with where it is to go, and how the old place is mounted."""
     root, refused = facts.root, list[str]()
-    if target == root or target.is_relative_to(root):
-        return [f"{target} lies inside of {root}, which is to be moved"]
-    if root.is_relative_to(target):
-        return [f"{root}, which is to be moved, lies inside of {target}"]
+    for place in [root, *([before] if before else [])]:
+        if target.is_relative_to(place):
+            return [f"{target} lies inside of {place}, which is to be moved"]
+        if place.is_relative_to(target):
+            return [f"{place}, which is to be moved, lies inside of {target}"]
     if not existing(target).is_dir() or not target.parent.is_dir():
         return [f"{target.parent} is not a folder that is there"]
     if target.exists() and any(target.iterdir()):
@@ -151,7 +154,7 @@ def _places(facts: Facts, target: Path, options: Options) -> list[str]:
         refused.append(f"{target} lies on the same disk as {root}, so that no room is won; --same-disk does it all the same")
     if options.mode == "reconfigure":
         refused += _not_configurable(facts)
-    return refused + _mounted(root, options)
+    return refused + _mounted(root, options, before)
 
 
 def _not_configurable(facts: Facts) -> list[str]:
@@ -164,16 +167,11 @@ def _not_configurable(facts: Facts) -> list[str]:
     return [f"{facts.engine}'s folder is given in {o.where} ({o.says}), {way}" for o in told]
 
 
-def _mounted(root: Path, options: Options) -> list[str]:
+def _mounted(root: Path, options: Options, before: Path | None) -> list[str]:
     listed, refused = mounts(), list[str]()
     mount = at(root, listed)
-    if mount is not None and not on_itself(mount, listed) and options.mode == "bind":
-        if (note := _moved_before(root)) is not None:
-            refused.append(f"it was moved before, to {note}, which is mounted at {root}")
-        else:
-            refused.append(
-                f"{root} is a mount of its own ({mount.source}): mount the new disk there instead, or use --reconfigure"
-            )
+    if mount is not None and not on_itself(mount, listed) and options.mode == "bind" and before is None:
+        refused.append(f"{root} is a mount of its own ({mount.source}): mount the new disk there instead, or use --reconfigure")
     for inner in below(root, listed):
         volume = inner.point.name == "_data" and inner.point.parent.parent.name == "volumes"
         if inner.fstype not in OWN and not on_itself(inner, listed) and not volume:
@@ -182,11 +180,11 @@ def _mounted(root: Path, options: Options) -> list[str]:
 
 
 def _moved_before(root: Path) -> Path | None:
-    """Where an earlier move has put it, when it is committed."""
+    """Where an earlier move has put it, when that is committed and mounted there."""
     for file in sorted((record.FOLDER / "ended").glob("*.json"), reverse=True):
         old = Journal.model_validate_json(file.read_text())
-        if old.place == root and old.task is record.Task.COMMIT:
-            return old.target
+        if old.place == root and old.mode == "bind" and old.task is record.Task.COMMIT:
+            return old.target if mounted(old) else None
     return None
 
 
@@ -202,7 +200,9 @@ def _written(facts: Facts, target: Path, options: Options) -> list[Path]:
 def new_journal(facts: Facts, target: Path, options: Options, granularity: int) -> Journal:
     """The record with which a move begins."""
     root = facts.root
-    kept = next(p for n in range(1000) if not (p := root.with_name(f"{root.name}.modulux-old{n or ''}")).exists())
+    before = _moved_before(root) if options.mode == "bind" else None
+    origin = before or root
+    kept = next(p for n in range(1000) if not (p := origin.with_name(f"{origin.name}.modulux-old{n or ''}")).exists())
     return Journal(
         id=time.strftime("%Y%m%d-%H%M%S"),
         facts=facts,
@@ -213,8 +213,9 @@ def new_journal(facts: Facts, target: Path, options: Options, granularity: int) 
         target=target,
         disk=mount_of(target).point,
         kept=kept,
-        back=root.with_name(f"{root.name}.modulux-back"),
-        place_inode=root.stat().st_ino,
+        back=origin.with_name(f"{origin.name}.modulux-back"),
+        before=before,
+        place_inode=origin.stat().st_ino,
         granularity=granularity,
     )
 

@@ -12,6 +12,7 @@ from modulux.storage import journal as record
 from modulux.storage import switch
 from modulux.storage.journal import Journal, Step, Task
 from modulux.storage.leg import TEXTS, Leg, StartError, flatten, remove_tree
+from modulux.storage.shown import mounted
 from modulux.storage.tree import Verified
 
 
@@ -210,7 +211,7 @@ def commit(journal: Journal) -> Journal:
         )
     leg = Leg(journal, lambda _: None)
     leg.here()
-    if journal.mode == "bind" and not switch.mounted(journal):
+    if journal.mode == "bind" and not mounted(journal):
         raise StorageError(
             f"{journal.target} is not mounted at {journal.place}", hint=f"mount --bind {journal.target} {journal.place}"
         )

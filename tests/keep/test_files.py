@@ -62,7 +62,7 @@ def test_only_what_changed_is_stored_again(world: World) -> None:
     first = world.backup()
     (world.home / "none").write_text("a little")
     second = world.backup()
-    assert first.added > 4_000_000
+    assert 4_000_000 < first.added < 6_000_000  # the second pass finds what the first has stored
     assert second.added < 100_000
     assert [s.short for s in world.repository.snapshots(OURS)] == [first.snapshot[:8], second.snapshot[:8]]
 

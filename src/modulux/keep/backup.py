@@ -10,7 +10,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -121,6 +121,7 @@ class _Facts:
         self.work = work
         self.pool = ThreadPoolExecutor(3)
         self.kept_images: str | None = None
+        self.pictures: Future[tuple[str, ...]] | None = None
         self.shown: tuple[str, ...] = ()
 
     def __enter__(self) -> _Facts:
@@ -138,14 +139,16 @@ class _Facts:
         return {name: int(found[path]) for name, path in paths.items()}
 
     def look(self) -> None:
-        """Begin to take the pictures."""
+        """Begin to take the pictures; those that were begun before are let come first."""
+        if self.pictures is not None:
+            self.pictures.result()
         self.pictures = self.pool.submit(inventory.pictures, self.task.engine, self.stock.found, self.work.desktop)
 
     def looked(self) -> None:
         """See to it that all is known."""
         write_lock(self.work.desktop, self.images.result())
         self.owners.result()
-        self.shown = self.pictures.result()
+        self.shown = self.pictures.result() if self.pictures else ()
 
     def write(self) -> None:
         """Write down the moment."""
@@ -172,14 +175,17 @@ def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[R
         def begun() -> Reading:
             return stack.enter_context(Reading(task.repository, work, tags, gated=True, urgent=True))
 
-        last = begun()  # it opens the repository while it is found out whether it may go on
-        facts.look()
-        much = _much(task, work, mark)
+        last = begun()  # it opens the repository, which takes half a second, while it is found out whether it may go on
+        since = _since(task, work, mark) if work.mounted else time.time()
+        if since is not None:
+            facts.look()
+        much = since is None or _much(task, work, since)
         if much:
-            last.end()
-            facts.looked()
-            warm = _warm(task, work, report)
-            last = begun()
+            afar = task.repository.local is None
+            if afar:  # a connection on which nothing is said for an hour may be gone then
+                last.end()
+            warm = _warm(task, work, report)  # the other waits meanwhile: what is in the repository it asks only then
+            last = begun() if afar else last
             facts.look()
         moment = _stopped(task, facts, last) if task.stopped else _still(task, facts, last, report, LONGEST if much else SHORT)
         if moment is None:  # there was more to read than was thought
@@ -268,19 +274,21 @@ def _must_wait(last: Reading) -> None:
 # -- whether a first pass is worth it ------------------------------------------------------------------------------------
 
 
-def _much(task: Task, work: Workspace, mark: tuple[int, int] | None) -> bool:
-    """Whether more has changed since the last snapshot than can be read while the desktop stands still."""
-    if not work.mounted:
-        return False
+def _since(task: Task, work: Workspace, mark: tuple[int, int] | None) -> float | None:
+    """When the last snapshot in this repository was begun, by a note of ours; None when nothing is known of one."""
     try:
         last = json.loads((work.folder / "last.json").read_text())
         same = last["repository"] == task.repository.where and last["mark"] == (list(mark) if mark else None)
         known = same and set(last["volumes"]) == set(work.mounted)
-        since = float(last["started"])
+        return float(last["started"]) if known else None
     except (OSError, ValueError, KeyError, TypeError):
-        return True
-    if not known:
-        return True
+        return None
+
+
+def _much(task: Task, work: Workspace, since: float) -> bool:
+    """Whether more has changed since the last snapshot than can be read while the desktop stands still."""
+    if not work.mounted:
+        return False
     found = near(task.engine, "changed", str(since), *map(str, work.mounted.values()))
     return int(found["bytes"]) > (LITTLE if task.repository.local else LITTLE_AFAR)
 

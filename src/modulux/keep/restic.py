@@ -84,6 +84,7 @@ class Repository:
             "RESTIC_PASSWORD": "",
             "RESTIC_PASSWORD_COMMAND": "",
             "RESTIC_PROGRESS_FPS": "5",
+            "GOGC": os.environ.get("GOGC", "200"),  # restic would take 50: less memory for more time
         }
 
     def argv(self, *words: str) -> list[str]:

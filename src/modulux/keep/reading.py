@@ -32,6 +32,9 @@ STUCK = 8.0
 NO_ROOM = 32 * 1024**2
 """Bytes that restic needs on the disk of a repository, to write a pack."""
 
+LOST = 60.0
+"""Seconds without progress after which a server is given up; restic and what it is made of go on for six to fifteen minutes."""
+
 RETRIES = "retrying after"
 """What restic says when something that it asked of a server failed."""
 
@@ -122,6 +125,9 @@ class Reading:
             self.last_done, self.since = done, time.monotonic()
         if time.monotonic() - self.since > STUCK and self._full() and self.send:
             self.send(signal.SIGKILL)  # restic 0.14 may wait for ever then
+        elif time.monotonic() - self.since > LOST and self.troubled and self.send:
+            self.said.insert(0, "connection lost")
+            self.send(signal.SIGKILL)
 
     def _full(self) -> bool:
         """Whether the disk of a repository on this machine is full."""

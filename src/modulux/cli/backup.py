@@ -14,8 +14,9 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from modulux.cli.common import Common, DesktopName, Yes, confirm, host_facts
+from modulux.cli.common import Common, DesktopName, Yes, confirm
 from modulux.cli.known import known_file
+from modulux.cli.shop import planned, recipes
 from modulux.cli.store import Store
 from modulux.cli.ways import me
 from modulux.errors import NotFoundError, PasswordError, RepositoryError, UsageError
@@ -23,10 +24,9 @@ from modulux.keep.backup import Backup, Task
 from modulux.keep.backup import backup as keep
 from modulux.keep.restic import Repository
 from modulux.keep.schedule import NEVER, end, has_systemd, write
-from modulux.keep.schedule import schedule as planned
+from modulux.keep.schedule import schedule as timed
 from modulux.paths import config_file
 from modulux.report import Note
-from modulux.resolve.plan import resolve
 
 TAG = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 
@@ -69,10 +69,11 @@ def backup(
         engine=common.driver,
         repository=repository,
         name=name,
-        plan=lambda desktop: resolve(desktop, common.catalog, host_facts()),
+        plan=lambda desktop: planned(common, desktop),
         file=known_file(name, file),
         tags=tag or [],
         with_images=with_images,
+        recipes=lambda desktop, folder: recipes(common, desktop, folder),
     )
     done = keep(task, common.report)
     data = dataclasses.asdict(done) | {"repository": repository.shown}
@@ -111,7 +112,7 @@ def _schedule(name: str, often: str, words: list[str], store: Store, common: Com
         raise PasswordError("nobody is there to ask at night", hint="--password-file FILE or --password-command 'COMMAND'")
     secret = ["--password-file", str(file.expanduser().absolute())] if file else ["--password-command", str(command)]
     argv = [*started(), "backup", name, *_where(store, common), *secret, *words, "--engine", common.driver.name]
-    made = planned(name, often, argv, root=os.geteuid() == 0, systemd=has_systemd(), home=Path.home())
+    made = timed(name, often, argv, root=os.geteuid() == 0, systemd=has_systemd(), home=Path.home())
     if not common.json:
         for path, text in made.files.items():
             common.report(Note(f"{path}:\n\n{text}"))

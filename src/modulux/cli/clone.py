@@ -14,6 +14,7 @@ from modulux.cli.shop import built, planned
 from modulux.cli.ways import me
 from modulux.desktop.up import up as bring_up
 from modulux.keep.clone import clone as copy
+from modulux.keep.recipes import copy_recipes
 
 
 def clone(
@@ -43,6 +44,7 @@ def clone(
         prepare_host(common, yes)
     engine = common.driver
     done = copy(engine, name, new, known_file(name, file), common.report)
+    copy_recipes(name, new)
     plan = planned(common, done.file)
     if not no_start:
         bring_up(engine, plan, common.report, lambda: built(common, plan))

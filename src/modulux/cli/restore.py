@@ -15,6 +15,7 @@ from modulux.desktop import switch
 from modulux.desktop.up import up as bring_up
 from modulux.keep.images import bring_images
 from modulux.keep.paths import restore_paths
+from modulux.keep.recipes import bring_recipes
 from modulux.keep.restore import question, renamed, replace, restore_volumes, target_of
 from modulux.keep.shop import Source
 from modulux.paths import lock
@@ -54,6 +55,7 @@ def restore(
     if asked := question(target, manifest):
         confirm(asked, yes)
     file = renamed(manifest.model(), target.name)
+    bring_recipes(source, target.name, shop.catalog(target.name), common.report)
     plan = shop.plan(file)
     if not no_start:
         prepare_host(common, yes)

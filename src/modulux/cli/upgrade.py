@@ -12,7 +12,7 @@ from modulux.cli.backup import opened
 from modulux.cli.common import Common, DesktopName, Yes, confirm, counted
 from modulux.cli.host import prepare_host
 from modulux.cli.known import known_file
-from modulux.cli.shop import workshop
+from modulux.cli.shop import recipes, workshop
 from modulux.cli.store import Store
 from modulux.cli.ways import me
 from modulux.images.build import build
@@ -46,13 +46,21 @@ def upgrade(
     shop = workshop(common, repository)
     plan = shop.plan(take_stock(common.driver, name, known).file)
     confirm(f"`{name}` is stopped once its new images are built, and started from them. Go on?", yes)
-    task = Task(common.driver, repository, name, shop.plan, known, ("before-upgrade",))
+    task = Task(
+        engine=common.driver,
+        repository=repository,
+        name=name,
+        plan=shop.plan,
+        file=known,
+        tags=("before-upgrade",),
+        recipes=lambda desktop, folder: recipes(common, desktop, folder),
+    )
     done = renew(
         shop,
         common.driver,
         task,
         plan,
-        lambda engine, images: build(images, common.catalog, engine, common.sources, common.report),
+        lambda engine, images: build(images, common.catalog_for(name), engine, common.sources, common.report),
     )
     data = {"desktop": name, "snapshot": done.snapshot, "packages": done.packages}
     common.result(data, lambda console: _show(console, name, done))

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from modulux.engine.files import near
 from modulux.engine.protocol import Engine
-from modulux.errors import EngineError, RepositoryError
+from modulux.errors import EngineError, FileError, RepositoryError
 from modulux.keep import inventory
 from modulux.keep.freeze import Moment, hold
 from modulux.keep.images import keep_images
 from modulux.keep.inventory import Inventory, take_stock
 from modulux.keep.manifest import Kept, Manifest, write_lock
 from modulux.keep.reading import Reading
+from modulux.keep.recipes import MODULES
 from modulux.keep.restic import OURS, WARM, Repository
 from modulux.keep.workspace import Workspace, workspace
 from modulux.model.desktop import Desktop
@@ -45,6 +48,10 @@ SHORT = 3.0
 
 Plans = Callable[[Desktop], Plan]
 """A desktop file → its plan."""
+
+
+Recipes = Callable[[Desktop, Path], list[str]]
+"""Writes the folders of a desktop's modules that are not shipped below a folder; their ids."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class Task:
     file: Desktop | None = None
     tags: Sequence[str] = ()
     with_images: bool = False
+    recipes: Recipes = lambda _, __: []
     stopped: Callable[[], None] | None = None  # takes the desktop down, where it is to be down and not only still
 
 
@@ -88,7 +96,7 @@ def backup(task: Task, report: Report) -> Backup:
     with lock(f"keep.{engine.name}.{task.name}", lambda: report(Note("another backup of this desktop is under way; waiting"))):
         stock = take_stock(engine, task.name, task.file)
         work = workspace(f"{engine.name}.{task.name}", _paths(engine, stock), engine.near_argv)
-        with _Facts(task, stock, work) as facts:
+        with _Facts(task, stock, work, report) as facts:
             if task.with_images:
                 facts.kept_images = keep_images(engine, task.repository, facts.images.result(), report)
             reading, moment = _read(task, work, facts, report)
@@ -115,8 +123,9 @@ def _paths(engine: Engine, stock: Inventory) -> dict[str, Any]:
 class _Facts:
     """What is said of the desktop beside its files, gathered while restic is at work."""
 
-    def __init__(self, task: Task, stock: Inventory, work: Workspace) -> None:
+    def __init__(self, task: Task, stock: Inventory, work: Workspace, report: Report) -> None:
         self.task = task
+        self.report = report
         self.stock = stock
         self.work = work
         self.pool = ThreadPoolExecutor(3)
@@ -126,6 +135,7 @@ class _Facts:
 
     def __enter__(self) -> _Facts:
         plan = None if self.stock.found.modules else self.task.plan(self.stock.file)
+        self.recipes = self.pool.submit(self._recipes)
         self.images = self.pool.submit(inventory.images, self.task.engine, self.stock, plan)
         self.owners = self.pool.submit(self._owners)
         return self
@@ -138,6 +148,15 @@ class _Facts:
         found = near(self.task.engine, "owners", *paths.values()) if paths else {}
         return {name: int(found[path]) for name, path in paths.items()}
 
+    def _recipes(self) -> list[str]:
+        folder = self.work.desktop / MODULES
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            return self.task.recipes(self.stock.file, folder)
+        except FileError as error:
+            self.report(Note(f"its modules are not kept, since they are not here as it was made from them: {error}"))
+            return []
+
     def look(self) -> None:
         """Begin to take the pictures; those that were begun before are let come first."""
         if self.pictures is not None:
@@ -148,6 +167,7 @@ class _Facts:
         """See to it that all is known."""
         write_lock(self.work.desktop, self.images.result())
         self.owners.result()
+        self.recipes.result()
         self.shown = self.pictures.result() if self.pictures else ()
 
     def write(self) -> None:
@@ -162,6 +182,7 @@ class _Facts:
             volumes=tuple(Kept(n, inventory.seen_at(n, self.stock.file), owners[n]) for n in self.stock.volumes),
             pictures=self.shown,
             images=self.kept_images,
+            modules=tuple(self.recipes.result()),
         ).write(self.work.desktop)
 
 

@@ -53,6 +53,7 @@ class Manifest:
     volumes: tuple[Kept, ...]
     pictures: tuple[str, ...]  # the screens that have one
     images: str | None
+    modules: tuple[str, ...] = ()  # those that are not shipped, whose folders are kept beside
 
     def model(self) -> Desktop:
         """The desktop file."""
@@ -90,6 +91,7 @@ def read_manifest(text: str) -> Manifest:
             volumes=volumes,
             pictures=tuple(data["pictures"]),
             images=data["images"],
+            modules=tuple(str(m) for m in data.get("modules") or ()),
         )
     except (ValueError, KeyError, TypeError):
         raise DamagedError("what the snapshot says of itself cannot be read", hint="modulux verify SNAPSHOT --read") from None

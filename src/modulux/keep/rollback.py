@@ -15,6 +15,7 @@ from modulux.desktop.up import up
 from modulux.errors import EngineError, ModuluxError, NotFoundError
 from modulux.keep.images import load_images
 from modulux.keep.manifest import Locked
+from modulux.keep.recipes import bring_recipes
 from modulux.keep.restore import Target, replace, restore_volumes
 from modulux.keep.shop import Source, Workshop
 from modulux.model.plan import Plan
@@ -32,6 +33,7 @@ def rollback(shop: Workshop, source: Source, target: Target) -> tuple[str, ...]:
     engine, report = shop.engine, shop.report
     running = any(m.state.running for m in target.found.modules.values())
     before = file_of(engine, target.name)[1] if running else None
+    bring_recipes(source, target.name, shop.catalog(target.name), report)
     plan = shop.plan(source.manifest.model())
     now = engine.image_ids([image.reference for image in source.images])
     restore_volumes(shop, source, target)

@@ -13,17 +13,19 @@ from modulux.keep.workspace import DESKTOP
 from modulux.model.desktop import Desktop
 from modulux.model.plan import Plan
 from modulux.report import Report
+from modulux.resolve.catalog import Catalog
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """`plan` makes a desktop file's plan, `build` the images of a plan that are missing."""
+    """`plan` makes a desktop file's plan, `build` the images of a plan that are missing; `catalog` has a desktop's modules."""
 
     engine: Engine
     repository: Repository
     plan: Callable[[Desktop], Plan]
     build: Callable[[Plan], object]
     report: Report
+    catalog: Callable[[str], Catalog] = lambda _: Catalog([])
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from modulux.keep import inventory
 from modulux.keep.clone import alone
 from modulux.keep.images import ARCHIVE, bring_images, stored
 from modulux.keep.likeness import Likeness, likeness
+from modulux.keep.recipes import bring_recipes, forget_recipes
 from modulux.keep.restic import Repository
 from modulux.keep.restore import Target, renamed, restore_volumes
 from modulux.keep.restore import replace as take_place
@@ -92,10 +93,11 @@ def boot(shop: Workshop, source: Source, pictures: Path) -> list[Checked]:
         )
     name = f"verify-{source.stored.short}"
     file = alone(renamed(manifest.model(), name))
-    plan = shop.plan(file)
-    hosts = tuple(replace(c, hostname=manifest.desktop) for c in plan.containers)  # windows' titles have it in them
-    plan = replace(plan, containers=hosts)
     with lock(f"keep.{engine.name}.{name}"), _thrown_away(shop, name):
+        bring_recipes(source, name, shop.catalog(name), shop.report)
+        plan = shop.plan(file)
+        hosts = tuple(replace(c, hostname=manifest.desktop) for c in plan.containers)  # windows' titles have it in them
+        plan = replace(plan, containers=hosts)
         target = Target(name, look(engine, name))
         restore_volumes(shop, source, target)
         take_place(shop, target, source.parts, file)
@@ -113,6 +115,7 @@ def _thrown_away(shop: Workshop, name: str) -> Iterator[None]:
     def throw() -> None:
         with contextlib.suppress(NotFoundError):
             down(shop.engine, name, shop.report, volumes=True)
+        forget_recipes(name)
 
     throw()
     try:

@@ -73,6 +73,7 @@ def test_a_timer(tmp_path: Path, root: bool) -> None:
     made = schedule("office", "daily", ["/opt/a b/modulux", "backup", "100%", "$x"], root=root, systemd=True, home=tmp_path)
     service, timer = made.files.values()
     assert 'ExecStart="/opt/a b/modulux" backup 100%% $$x\n' in service
+    assert "\nEnvironment=HOME=%h\n" in service
     assert "OnCalendar=daily\n" in timer
     assert all(path.is_relative_to("/etc/systemd/system" if root else tmp_path) for path in made.files)
     assert ("--user" in made.commands[0]) is not root

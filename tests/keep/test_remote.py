@@ -212,6 +212,22 @@ def test_refused_or_away_is_not_absent(world: World, server: Server, monkeypatch
     assert [s.short for s in world.repository.snapshots(OURS)] == [kept.snapshot[:8]]
 
 
+@pytest.mark.parametrize("server", ["s3"], indirect=True)
+def test_keys_of_s3_may_lie_in_a_file(world: World, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schedule has no environment of a person's."""
+    world.repository.do("init")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("HOME", str(world.folder))
+    with pytest.raises(RepositoryError, match="does not let us in"):
+        world.repository.exists()
+    (world.folder / ".aws").mkdir()
+    keys = f"[default]\naws_access_key_id = ANYBODY\naws_secret_access_key = {SECRET}\n"
+    (world.folder / ".aws/credentials").write_text(keys)
+    world.backup()
+    assert len(world.repository.snapshots(OURS)) == 1
+
+
 @pytest.mark.slow
 def test_gone_half_way_and_back(world: World, server: Server) -> None:
     """restic tries for a while; then it is an error of its own, nothing is half-kept, and the next backup works."""

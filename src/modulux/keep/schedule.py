@@ -79,7 +79,8 @@ def _timer(name: str, often: str, command: Sequence[str], *, root: bool, home: P
     start = " ".join(_quoted(word) for word in command)
     service = (
         f"[Unit]\nDescription=Keep the desktop {name}\n\n"
-        f"[Service]\nType=oneshot\nExecStart={start}\nNice=10\nIOSchedulingClass=idle\n"
+        # root's own units have no HOME by themselves, and keys of S3 are looked for in it
+        f"[Service]\nType=oneshot\nEnvironment=HOME=%h\nExecStart={start}\nNice=10\nIOSchedulingClass=idle\n"
     )
     timer = (
         f"[Unit]\nDescription=Keep the desktop {name} {often}\n\n"

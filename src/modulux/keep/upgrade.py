@@ -58,6 +58,7 @@ def upgrade(shop: Workshop, engine: CommandLineEngine, task: Task, plan: Plan, b
     references = list(dict.fromkeys(image.reference for image in plan.images))
     before = engine.image_ids(references)
     after = engine.image_ids([r + NEW for r in references])
+    ran = {m.id: m.state.image for m in look(engine, task.name).modules.values()}
     changes = _changes(engine, plan, before, {r.removesuffix(NEW): id for r, id in after.items()})
 
     def stop() -> None:
@@ -74,7 +75,7 @@ def upgrade(shop: Workshop, engine: CommandLineEngine, task: Task, plan: Plan, b
         with step(report, "new", "starting what is new"):
             up(engine, plan, report, lambda: shop.build(plan))
     except BaseException as error:
-        _back(shop, plan, before, kept.snapshot)
+        _back(shop, _as_it_ran(plan, ran), before, kept.snapshot)
         if isinstance(error, NotReadyError | EngineError):
             raise NotReadyError(
                 f"with the packages of today `{task.name}` does not come up: {error.message}",
@@ -125,6 +126,12 @@ def _changes(
             old, new = (packages(engine, ids[reference]) for ids in (before, after))
             result[module] = {p: (old.get(p), new.get(p)) for p in sorted(old | new) if old.get(p) != new.get(p)}
     return result
+
+
+def _as_it_ran(plan: Plan, ran: dict[str, str]) -> Plan:
+    """The plan with the images that ran: a module whose recipe has changed since had its image under another reference."""
+    containers = tuple(dataclasses.replace(c, image=ran.get(c.module, c.image)) for c in plan.containers)
+    return dataclasses.replace(plan, containers=containers)
 
 
 def _back(shop: Workshop, plan: Plan, before: dict[str, str], snapshot: str) -> None:

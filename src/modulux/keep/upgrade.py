@@ -20,6 +20,7 @@ from modulux.keep.inventory import packages
 from modulux.keep.restore import Target, replace, restore_volumes
 from modulux.keep.shop import Source, Workshop
 from modulux.model.plan import Image, Plan
+from modulux.paths import lock
 from modulux.report import Note, step
 
 NEW = ".new"
@@ -38,6 +39,12 @@ class Upgraded:
 
 
 def upgrade(shop: Workshop, engine: CommandLineEngine, task: Task, plan: Plan, build: Builder) -> Upgraded:
+    """As `_upgrade`; desktops share images, and what one has built is not to be another's meanwhile."""
+    with lock(f"upgrade.{engine.name}", lambda: shop.report(Note("another upgrade is under way; waiting"))):
+        return _upgrade(shop, engine, task, plan, build)
+
+
+def _upgrade(shop: Workshop, engine: CommandLineEngine, task: Task, plan: Plan, build: Builder) -> Upgraded:
     """Rebuild, keep, start, look.
 
     Args:

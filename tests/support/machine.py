@@ -44,7 +44,7 @@ def machine(engine: str) -> Iterator[Machine]:
         assert holder.stdout.readline() == "ready\n"
         enter = ("nsenter", f"--net=/proc/{holder.pid}/ns/net", "--")
         here = {"XDG_DATA_HOME": str(folder / "data"), "XDG_CACHE_HOME": str(folder / "cache")}
-        with (_podman if engine == "podman" else _docker)(folder, enter) as environment:
+        with (podman_apart if engine == "podman" else _docker)(folder, enter) as environment:
             yield Machine(engine, here | environment, folder=folder, enter=enter)
     finally:
         holder.communicate()  # the end of its stdin ends it, and with it the namespace
@@ -53,7 +53,7 @@ def machine(engine: str) -> Iterator[Machine]:
 
 
 @contextlib.contextmanager
-def _podman(folder: Path, enter: Sequence[str]) -> Iterator[dict[str, str]]:
+def podman_apart(folder: Path, enter: Sequence[str] = ()) -> Iterator[dict[str, str]]:
     """Podman with a storage, locks and networks of its own, whatever this one has."""
     (folder / "storage.conf").write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/root"\nrunroot = "{folder}/run"\n'

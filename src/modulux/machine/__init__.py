@@ -1,0 +1,1 @@
+"""A computer that boots into containers: what its parts are made from."""

@@ -1,0 +1,176 @@
+"""A planned container → the configuration that an OCI runtime starts it by, so that a machine needs no engine to boot.
+
+The same plan that Podman and Docker are given, held to the same floor. Pure: nothing is looked up on this host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modulux.engine.commandline import TMPFS
+from modulux.errors import ResolveError
+from modulux.model.plan import Container
+
+KEPT = "/state/volumes"
+"""Where a machine has the volumes that hold data: on its state partition."""
+
+PASSING = "/run/machine/volumes"
+"""Where it has the others: in memory, gone with the power."""
+
+SHM = "/run/machine/shm"
+IPC = "/run/machine/ipc"
+"""Where PID 1 mounts each container's /dev/shm, and holds the IPC namespaces that others join, by the container's name."""
+
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CPU_PERIOD = 100_000
+
+MAJORS = {"/dev/dri": 226, "/dev/input": 13, "/dev/snd": 116}
+"""Folders of devices that a contract may declare, and the kernel's number for what lies there (admin-guide/devices.txt)."""
+
+MASKED = (
+    "/proc/acpi",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/dev/block",
+    "/sys/firmware",
+    "/sys/fs/selinux",
+)
+READ_ONLY = ("/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""As Podman masks them."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What of an image's own configuration counts: its entry point, variables (`NAME=value`) and working directory."""
+
+    entrypoint: tuple[str, ...]
+    env: tuple[str, ...]
+    folder: str
+
+
+def runtime_config(c: Container, image: ImageFacts, seccomp: Mapping[str, Any], kept: frozenset[str]) -> dict[str, Any]:
+    """The content of `config.json` (OCI runtime specification 1.0).
+
+    Args:
+        seccomp: `linux.seccomp`, as `seccomp_rules` makes it.
+        kept: names of the volumes that hold data.
+
+    Raises:
+        ResolveError: it declares a device that a machine cannot give, or shares a folder of a host.
+    """
+    capabilities = [f"CAP_{name}" for name in c.capabilities]
+    environment = {"PATH": PATH.partition("=")[2]} | dict(pair.split("=", 1) for pair in image.env) | c.env
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": False,
+            "user": {"uid": 1000, "gid": 1000},
+            "args": [*image.entrypoint, *c.command],
+            "env": [f"{name}={value}" for name, value in environment.items()],
+            "cwd": image.folder,
+            "capabilities": dict.fromkeys(("bounding", "effective", "inheritable", "permitted", "ambient"), capabilities),
+            "noNewPrivileges": True,
+        },
+        "root": {"path": "rootfs", "readonly": True},
+        "hostname": c.hostname,
+        "mounts": [*_system_mounts(c), *_tmpfs(), *_volumes(c, kept), *_devices(c)],
+        "linux": {
+            "namespaces": _namespaces(c),
+            "resources": _resources(c),
+            "cgroupsPath": f"/modulux/{c.name}",
+            "seccomp": dict(seccomp),
+            "maskedPaths": list(MASKED),
+            "readonlyPaths": list(READ_ONLY),
+        },
+    }
+
+
+def _mount(target: str, kind: str, source: str, *options: str) -> dict[str, Any]:
+    return {"destination": target, "type": kind, "source": source, "options": list(options)}
+
+
+def _system_mounts(c: Container) -> list[dict[str, Any]]:
+    owner = c.name if c.ipc in ("private", "shareable") else c.ipc
+    return [
+        _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
+        _mount("/dev", "tmpfs", "tmpfs", "nosuid", "noexec", "strictatime", "mode=755", "size=64k"),
+        _mount("/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+        _mount("/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev"),
+        _mount("/dev/shm", "bind", f"{SHM}/{owner}", "bind", "nosuid", "noexec", "nodev"),
+        _mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", "ro"),
+        _mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev", "ro"),
+    ]
+
+
+def _tmpfs() -> list[dict[str, Any]]:
+    return [_mount(path, "tmpfs", "tmpfs", "nosuid", "nodev", "mode=1777", f"size={size}") for path, size in TMPFS.items()]
+
+
+def _volumes(c: Container, kept: frozenset[str]) -> list[dict[str, Any]]:
+    mounts = []
+    for m in c.mounts:
+        if m.source.startswith("/"):
+            raise ResolveError(
+                f"`{c.short}` shares {m.source}, a folder of a host", hint="on a machine a share is a volume: `path:` alone"
+            )
+        source = f"{KEPT if m.source in kept else PASSING}/{m.source}"
+        mounts.append(_mount(m.target, "bind", source, "bind", "ro" if m.read_only else "rw", "nosuid", "nodev"))
+    return mounts
+
+
+def _devices(c: Container) -> list[dict[str, Any]]:
+    for path in c.devices:
+        if path not in MAJORS:
+            raise ResolveError(
+                f"`{c.module}` declares {path}, which a machine does not give", hint=f"it gives {', '.join(sorted(MAJORS))}"
+            )
+    return [_mount(path, "bind", path, "bind", "nosuid", "noexec") for path in c.devices]
+
+
+def _namespaces(c: Container) -> list[dict[str, str]]:
+    ipc = {"type": "ipc"} if c.ipc in ("private", "shareable") else {"type": "ipc", "path": f"{IPC}/{c.ipc}"}
+    return [{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "network"}, {"type": "cgroup"}, ipc]
+
+
+def _resources(c: Container) -> dict[str, Any]:
+    allowed = [{"allow": True, "type": "c", "major": MAJORS[path], "access": "rw"} for path in c.devices]
+    return {
+        "devices": [{"allow": False, "access": "rwm"}, *allowed],
+        "memory": {"limit": c.memory, "swap": c.memory},
+        "cpu": {"quota": int(c.cpus * CPU_PERIOD), "period": CPU_PERIOD},
+        "pids": {"limit": c.pids},
+    }
+
+
+def seccomp_rules(profile: Mapping[str, Any], capabilities: Sequence[str], architecture: str = "amd64") -> dict[str, Any]:
+    """`linux.seccomp` from a profile as engines write it, whose rules may hold for some capabilities or architectures only.
+
+    Rules that ask for a kernel's version hold: a machine's is newer than any that profiles name.
+    """
+    mine = {f"CAP_{name}" for name in capabilities}
+
+    def holds(rule: Mapping[str, Any]) -> bool:
+        wants, unless = rule.get("includes") or {}, rule.get("excludes") or {}
+        arches = wants.get("arches")
+        return (
+            mine.issuperset(wants.get("caps") or ())
+            and (not arches or architecture in arches)
+            and mine.isdisjoint(unless.get("caps") or ())
+            and architecture not in (unless.get("arches") or ())
+        )
+
+    kept = ("names", "action", "args", "errnoRet")
+    rules = [{k: rule[k] for k in kept if rule.get(k) is not None} for rule in profile["syscalls"] if holds(rule)]
+    first = profile.get("archMap") or []
+    native = {"amd64": "SCMP_ARCH_X86_64", "arm64": "SCMP_ARCH_AARCH64"}[architecture]
+    also = next((entry.get("subArchitectures") or [] for entry in first if entry["architecture"] == native), [])
+    result = {"defaultAction": profile["defaultAction"], "architectures": [native, *also], "syscalls": rules}
+    if profile.get("defaultErrnoRet") is not None:
+        result["defaultErrnoRet"] = profile["defaultErrnoRet"]
+    return result

@@ -1,0 +1,114 @@
+"""What an OCI runtime is told of a container: the floor that engines are given, and nothing of the host."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from modulux.errors import ResolveError
+from modulux.machine.bundle import ImageFacts, runtime_config, seccomp_rules
+from modulux.model.desktop import Desktop
+from modulux.model.plan import Container, Mount, Plan
+from modulux.paths import shipped
+from modulux.resolve.catalog import Catalog
+from modulux.resolve.files import load
+from modulux.resolve.plan import HostFacts, resolve
+
+IMAGE = ImageFacts(("/usr/bin/tini", "--", "/usr/lib/modulux/enter"), ("HOME=/home/user", "LANG=C.UTF-8"), "/home/user")
+SECCOMP = {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    desktop = load(shipped("desktops") / "xfce.yaml", Desktop)
+    return resolve(desktop, Catalog([shipped("modules")]), HostFacts())
+
+
+def container(plan: Plan, short: str) -> Container:
+    found = plan.container(short)
+    assert found
+    return found
+
+
+def config(c: Container, plan: Plan) -> dict[str, Any]:
+    return runtime_config(c, IMAGE, SECCOMP, frozenset(v.name for v in plan.volumes if v.kept))
+
+
+def mounts(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {m["destination"]: m for m in made["mounts"]}
+
+
+def test_every_module_is_held_to_the_floor(plan: Plan) -> None:
+    for c in plan.containers:
+        made = config(c, plan)
+        process, linux = made["process"], made["linux"]
+        assert process["user"] == {"uid": 1000, "gid": 1000}
+        assert process["noNewPrivileges"]
+        assert all(held == [] for held in process["capabilities"].values())
+        assert made["root"]["readonly"]
+        assert linux["resources"]["devices"] == [{"allow": False, "access": "rwm"}]
+        assert linux["resources"]["memory"] == {"limit": c.memory, "swap": c.memory}
+        assert linux["resources"]["pids"]["limit"] == c.pids
+        assert {n["type"] for n in linux["namespaces"]} == {"pid", "mount", "uts", "network", "cgroup", "ipc"}
+        assert linux["seccomp"] == SECCOMP
+        assert process["args"] == [*IMAGE.entrypoint, *c.command]
+        assert {"/tmp", "/var/tmp", "/run"} <= set(mounts(made))
+
+
+def test_data_lie_on_the_state_partition_and_sockets_in_memory(plan: Plan) -> None:
+    made = mounts(config(container(plan, "xfce"), plan))
+    assert made["/home/user"]["source"] == "/state/volumes/modulux.xfce.xfce.home"
+    assert made["/tmp/.X11-unix"]["source"] == "/run/machine/volumes/modulux.xfce.xvfb.x11"
+    assert "ro" in made["/tmp/.X11-unix"]["options"]
+    own = mounts(config(container(plan, "xvfb"), plan))
+    assert "rw" in own["/tmp/.X11-unix"]["options"]
+
+
+def test_who_joins_an_ipc_namespace_has_its_shared_memory(plan: Plan) -> None:
+    made = config(container(plan, "x11vnc"), plan)
+    assert {"type": "ipc", "path": "/run/machine/ipc/modulux.xfce.xvfb"} in made["linux"]["namespaces"]
+    assert mounts(made)["/dev/shm"]["source"] == "/run/machine/shm/modulux.xfce.xvfb"
+    assert {"type": "ipc"} in config(container(plan, "xvfb"), plan)["linux"]["namespaces"]
+
+
+def test_the_plans_variables_win_over_the_images(plan: Plan) -> None:
+    c = dataclasses.replace(container(plan, "xfce"), env={"LANG": "de_DE.UTF-8"})
+    env = config(c, plan)["process"]["env"]
+    assert "LANG=de_DE.UTF-8" in env
+    assert "LANG=C.UTF-8" not in env
+    assert any(pair.startswith("PATH=") for pair in env)
+
+
+def test_declared_devices_are_there_and_no_others(plan: Plan) -> None:
+    made = config(dataclasses.replace(container(plan, "xvfb"), devices=("/dev/dri",)), plan)
+    assert mounts(made)["/dev/dri"]["source"] == "/dev/dri"
+    assert made["linux"]["resources"]["devices"][1:] == [{"allow": True, "type": "c", "major": 226, "access": "rw"}]
+    with pytest.raises(ResolveError, match="/dev/mem"):
+        config(dataclasses.replace(container(plan, "xvfb"), devices=("/dev/mem",)), plan)
+
+
+def test_a_folder_of_a_host_is_refused(plan: Plan) -> None:
+    shared = dataclasses.replace(container(plan, "xfce"), mounts=(Mount("/srv", "/home/user/Documents", read_only=False),))
+    with pytest.raises(ResolveError, match="folder of a host"):
+        config(shared, plan)
+
+
+def test_rules_of_seccomp_hold_for_their_capabilities_and_architectures() -> None:
+    profile = {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "defaultErrnoRet": 38,
+        "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
+        "syscalls": [
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": [], "includes": {}, "excludes": {}, "comment": "all"},
+            {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+            {"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "excludes": {"caps": ["CAP_SYS_ADMIN"]}},
+            {"names": ["sync_file_range2"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["ppc64le"]}},
+            {"names": ["arch_prctl"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["amd64", "x32"]}},
+        ],
+    }
+    none = seccomp_rules(profile, [])
+    assert [rule["names"][0] for rule in none["syscalls"]] == ["read", "unshare", "arch_prctl"]
+    assert none["syscalls"][0] == {"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": []}
+    assert none["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+    assert none["defaultErrnoRet"] == 38
+    assert [r["names"][0] for r in seccomp_rules(profile, ["SYS_ADMIN"])["syscalls"]] == ["read", "mount", "arch_prctl"]

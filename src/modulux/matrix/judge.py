@@ -32,6 +32,9 @@ MENU = 0.003
 SHIFTED = set('~!@#$%^&*()_+{}|:"<>?')
 """What a person types with Shift on the layout `us`."""
 
+FINGER = 0.01
+"""Seconds from one key's way to the next's."""
+
 DRAG = (60, 50)
 """Pixels to the right and down that a window is dragged."""
 
@@ -74,12 +77,11 @@ class Judge:
         self.client.pointer(x, y)
 
     def press(self, *names: str) -> None:
-        """Press the keys together."""
+        """Press the keys together, as fingers do: one after the other."""
         codes = [KEYSYMS.get(name) or ord(name) for name in names]
-        for code in codes:
-            self.client.key(code, True)
-        for code in reversed(codes):
-            self.client.key(code, False)
+        for down, code in [*((True, c) for c in codes), *((False, c) for c in reversed(codes))]:
+            self.client.key(code, down)
+            time.sleep(FINGER)
 
     def settled(self, seconds: float = 1.0) -> Image.Image:
         """The picture once nothing large has changed for a while."""
@@ -114,7 +116,6 @@ class Judge:
         time.sleep(0.3)
         for letter in f"echo {word} > ~/Documents/matrix":
             self.press(*(["Shift_L"] if letter in SHIFTED else []), letter)
-            time.sleep(0.01)
         self.press("Return")
         read = self.engine.exec_argv(self.terminal, ["cat", "/home/user/Documents/matrix"])
 

@@ -150,7 +150,9 @@ def host_facts() -> HostFacts:
     name = zone.read_text().strip() if zone.is_file() else ""
     if not name and link.is_symlink():
         name = str(link.readlink()).rpartition("zoneinfo/")[2]
-    return HostFacts(timezone=name or "UTC", home=str(Path.home()))
+    devices = Path("/dev")
+    there = frozenset(str(path) for pattern in ("*", "*/*") for path in devices.glob(pattern))
+    return HostFacts(timezone=name or "UTC", home=str(Path.home()), devices=there)
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from modulux.errors import ResolveError
 from modulux.model import plan as p
 from modulux.model.desktop import Desktop, Gateway
 from modulux.model.interface import Interface
@@ -26,6 +27,8 @@ class HostFacts:
 
     timezone: str = "UTC"
     home: str = "/root"
+    devices: frozenset[str] = frozenset()
+    """Paths below /dev that are there; none unless somebody looked."""
 
 
 def container_name(desktop: str, module: str) -> str:
@@ -205,6 +208,7 @@ class _Resolver:
         name = container_name(self.desktop.name, module.short)
         ipc = self._ipc(module)
         joined = ipc if ipc not in ("private", "shareable") else None
+        self._has_devices(module)
         words = self._words(module)
 
         def values(text: str) -> str:
@@ -248,6 +252,15 @@ class _Resolver:
                 | self._described(module, values)
             ),
         )
+
+    def _has_devices(self, module: Placed) -> None:
+        """Refuse it here, where the reason can be said, rather than when an engine cannot start it."""
+        for device in module.found.contract.devices:
+            if device not in self.host.devices:
+                raise ResolveError(
+                    f"{module.found.id} needs {device}, which is not there",
+                    hint="it is for a machine with that hardware; displays such as xvfb draw into memory and need none",
+                )
 
     def _described(self, module: Placed, values: Callable[[str], str]) -> dict[str, str]:
         """Labels by which a running module can be used without its files: its sockets and actions."""

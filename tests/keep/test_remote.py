@@ -124,7 +124,7 @@ def s3(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Server:
     return Server(argv, f"s3:http://127.0.0.1:{port}/bucket", port, folder / "data", {"S3_SECRET": SECRET})
 
 
-@pytest.fixture(params=list(KINDS))
+@pytest.fixture(params=["sftp", pytest.param("rest", marks=pytest.mark.slow), "s3"])
 def server(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server that runs, with an empty repository as the world's."""
     if shutil.which(KINDS[request.param]) is None:

@@ -134,7 +134,8 @@ def _devices(c: Container) -> list[dict[str, Any]]:
 
 
 def _namespaces(c: Container) -> list[dict[str, str]]:
-    ipc = {"type": "ipc"} if c.ipc in ("private", "shareable") else {"type": "ipc", "path": f"{IPC}/{c.ipc}"}
+    shared = {"private": None, "shareable": c.name}.get(c.ipc, c.ipc)  # held by PID 1, so it outlives its owner's restart
+    ipc = {"type": "ipc"} | ({"path": f"{IPC}/{shared}"} if shared else {})
     return [{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "network"}, {"type": "cgroup"}, ipc]
 
 

@@ -50,6 +50,11 @@ def takes(interface: Interface, name: str, provider: Placed, client: Placed) -> 
     return interface.ipc or (name in required and bool(server))
 
 
+def serves_on(victim: Placed) -> bool:
+    """Whether what it serves outlives its command: a session that keeps more than its bus keeps its compositor."""
+    return bool(set(victim.found.contract.keeps) - {"dbus-daemon"})
+
+
 def hangs_on(placed: list[Placed], catalog: Catalog) -> dict[str, set[str]]:
     """By module: itself, and all that goes with it when it is killed."""
     goes: dict[str, set[str]] = {}
@@ -59,7 +64,10 @@ def hangs_on(placed: list[Placed], catalog: Catalog) -> dict[str, set[str]]:
             m.short
             for m in placed
             for name, provider in m.links.items()
-            if provider.short in dead and m.short not in dead and takes(catalog.interfaces[name], name, provider, m)
+            if provider.short in dead
+            and m.short not in dead
+            and not (provider is victim and serves_on(victim))
+            and takes(catalog.interfaces[name], name, provider, m)
         }:
             dead |= more
         goes[victim.short] = dead

@@ -25,7 +25,7 @@ def boot_lines(plan: Plan, layers: Mapping[str, Sequence[str]], link: str | None
         for source, (c, target) in _first_mounts(plan.containers).items()
     ]
     lines += [_line("link", link)] if link else []
-    lines += [_line("run", c.name) for c in plan.containers]
+    lines += [_line("run", c.name, *_awaited(c)) for c in plan.containers]
     lines += [_line("ready", c.name, READY, str(max(1, round(c.ready.timeout))), *c.ready.conditions) for c in plan.containers]
     return lines
 
@@ -33,11 +33,21 @@ def boot_lines(plan: Plan, layers: Mapping[str, Sequence[str]], link: str | None
 def rfb_socket(plan: Plan) -> str | None:
     """Where, on the machine, the socket of the desktop's first viewer lies."""
     for c in plan.containers:
-        inside = c.sockets.get("rfb")
-        for m in c.mounts:
-            if inside and inside.startswith(f"{m.target}/"):
-                return f"{PASSING}/{m.source}{inside.removeprefix(m.target)}"
+        if "rfb" in c.sockets:
+            return _outside(c, c.sockets["rfb"])
     return None
+
+
+def _awaited(c: Container) -> list[str]:
+    """The sockets that it would wait for itself (MODULUX_WAIT of the contract), where PID 1 sees them."""
+    return [path for inside in c.env.get("MODULUX_WAIT", "").split() if (path := _outside(c, inside))]
+
+
+def _outside(c: Container, inside: str) -> str | None:
+    """Where a file of one of its volumes lies on the machine; sockets lie in volumes that hold no data."""
+    found = [m for m in c.mounts if inside.startswith(f"{m.target}/")]
+    nearest = max(found, key=lambda m: len(m.target), default=None)
+    return f"{PASSING}/{nearest.source}{inside.removeprefix(nearest.target)}" if nearest else None
 
 
 def _first_mounts(containers: Sequence[Container]) -> dict[str, tuple[Container, str]]:

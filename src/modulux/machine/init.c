@@ -4,12 +4,13 @@
  *   layers NAME LOWER:LOWER:...   the container's root file system, folders of /store/layers, the topmost first
  *   ipc    NAME BYTES             an IPC namespace and a /dev/shm for it and those who join it
  *   volume SOURCE NAME TARGET     a folder, owned and filled at first as TARGET in NAME's image is
- *   run    NAME                   started now
+ *   run    NAME SOCKET...         started once all of the sockets take connections
  *   ready  NAME COMMAND...        must exit with 0 inside NAME for the machine to be ready
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -33,14 +34,14 @@
 
 struct job {
   char *name;
-  char **exec; /* of a check: the command inside */
+  char **words; /* of a check: the command inside; else the sockets that must be there */
   pid_t pid;
   int fails;
   double began, due;
 };
 
 static struct job jobs[MOST], checks[MOST];
-static int job_count, check_count, checks_left, drawn_said;
+static int job_count, check_count, started, checks_left, drawn_said;
 static volatile sig_atomic_t ending;
 static char link_path[108];
 static pid_t link_pid;
@@ -56,8 +57,9 @@ static void say(const char *format, ...) {
   int used = snprintf(line, sizeof line, "<5>machine: %7.2f ", now());
   va_list values;
   va_start(values, format);
-  vsnprintf(line + used, sizeof line - used, format, values);
+  vsnprintf(line + used, sizeof line - used - 1, format, values);
   va_end(values);
+  strcat(line, "\n"); /* else it is shown with the next one */
   int kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC); /* the kernel brings it to every console it has */
   if (kmsg >= 0) {
     if (write(kmsg, line, strlen(line)) < 0) perror("kmsg");
@@ -205,10 +207,24 @@ static void volume(char *source, const char *name, const char *target) {
   if (finish(copy)) say("cannot fill %s", source);
 }
 
+/* Asked here, where it costs nothing: the same question in each container's shell takes all of a slow processor. */
+static int sockets_there(char **paths) {
+  for (; *paths; paths++) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", *paths);
+    int end = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int failed = connect(end, (struct sockaddr *)&address, sizeof address);
+    close(end);
+    if (failed) return 0;
+  }
+  return 1;
+}
+
 static void launch(struct job *job) {
   char bundle[256];
   snprintf(bundle, sizeof bundle, RUN "/bundles/%s", job->name);
   char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--bundle", bundle, job->name, NULL};
+  started += job->began == 0;
   job->began = now();
   job->due = 0;
   job->pid = start(argv);
@@ -216,8 +232,10 @@ static void launch(struct job *job) {
 }
 
 static void check(struct job *check) {
-  char *argv[64] = {RUNTIME, "exec", check->name};
-  for (int i = 0; check->exec[i] && i < 60; i++) argv[i + 3] = check->exec[i];
+  char *argv[64] = {RUNTIME, "exec", "--user", "1000:1000", check->name}, made[256];
+  snprintf(made, sizeof made, "/run/crun/%s/status", check->name);
+  if (access(made, F_OK)) return; /* not yet, or not again */
+  for (int i = 0; check->words[i] && i < 58; i++) argv[i + 5] = check->words[i];
   check->due = 0;
   check->pid = start(argv);
 }
@@ -231,18 +249,14 @@ static void obey(char *line) {
   if (!strcmp(field[0], "ipc") && fields == 3) ipc(field[1], field[2]);
   if (!strcmp(field[0], "volume") && fields == 4) volume(field[1], field[2], field[3]);
   if (!strcmp(field[0], "link")) snprintf(link_path, sizeof link_path, "%s", field[1]);
-  if (!strcmp(field[0], "run") && job_count < MOST) {
-    jobs[job_count].name = strdup(field[1]);
-    launch(&jobs[job_count++]);
-  }
-  if (!strcmp(field[0], "ready") && check_count < MOST) {
-    struct job *made = &checks[check_count++];
-    made->name = strdup(field[1]);
-    made->exec = calloc(64, sizeof *made->exec);
-    for (int i = 2; i < fields; i++) made->exec[i - 2] = strdup(field[i]);
-    made->due = now() + 1;
-    checks_left++;
-  }
+  int runs = !strcmp(field[0], "run") && job_count < MOST, asks = !strcmp(field[0], "ready") && check_count < MOST;
+  if (!runs && !asks) return;
+  struct job *made = runs ? &jobs[job_count++] : &checks[check_count++];
+  made->name = strdup(field[1]);
+  made->words = calloc(64, sizeof *made->words);
+  for (int i = 2; i < fields; i++) made->words[i - 2] = strdup(field[i]);
+  made->due = now();
+  checks_left += asks;
 }
 
 /* A port of the virtual machine's is bound to a socket inside, so that its host sees the desktop without a network. */
@@ -316,14 +330,17 @@ static void supervise(void) {
   for (pid_t pid; !ending;) {
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) ended(pid, status);
     for (int i = 0; i < job_count; i++)
-      if (!jobs[i].pid && jobs[i].due && jobs[i].due <= now()) launch(&jobs[i]);
-    for (int i = 0; i < check_count; i++)
-      if (!checks[i].pid && checks[i].due && checks[i].due <= now()) check(&checks[i]);
+      if (!jobs[i].pid && jobs[i].due && jobs[i].due <= now() && sockets_there(jobs[i].words)) launch(&jobs[i]);
+    struct job *asked = checks; /* one after the other: each asks often, and must not take the time of those it waits for */
+    while (asked < checks + check_count && !asked->pid && !asked->due) asked++;
+    if (started == job_count && asked < checks + check_count && !asked->pid && asked->due <= now()) check(asked);
     if (!checks_left && !drawn_said++) say("desktop ready");
-    if (!link_pid && *link_path && access("/dev/vport1p1", F_OK) == 0 && access(link_path, F_OK) == 0) {
+    glob_t ports = {0};
+    if (!link_pid && *link_path && access(link_path, F_OK) == 0 && glob("/dev/vport*p1", 0, NULL, &ports) == 0) {
       link_pid = fork();
-      if (link_pid == 0) carry("/dev/vport1p1");
+      if (link_pid == 0) carry(ports.gl_pathv[0]);
     }
+    globfree(&ports);
     usleep(50000);
   }
 }

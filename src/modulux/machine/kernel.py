@@ -7,8 +7,8 @@ from pathlib import Path
 
 from modulux.errors import HostError
 
-VIRTUAL = ("virtio_pci", "virtio_blk", "virtio_console", "erofs", "overlay", "ext4", "crc32c_generic")
-"""What a virtual machine needs until its first container runs."""
+VIRTUAL = ("crc32c_generic", "virtio_pci", "virtio_blk", "virtio_console", "erofs", "overlay", "ext4")
+"""What a virtual machine needs until its first container runs; crc32c first, since libcrc32c asks for it by no dependency."""
 
 
 class Kernel:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.support.alive import Alive, Module, wait_until
+from tests.support.alive import Alive, Module, Process, wait_until
 from tests.support.cli import ROOT, Cli
 
 from modulux.cli.common import host_facts, read_desktop
@@ -90,6 +90,11 @@ def at_the_edges(container: Container) -> Container:
     return dataclasses.replace(container, ready=dataclasses.replace(ready, drawn=tuple(drawn)))
 
 
+def lasts(module: Module) -> set[Process]:
+    """What is no passing helper, nor a service that the bus starts and that ends by itself when nobody asks it any more."""
+    return {p for p in module.processes if p.age > SETTLED and p.name != "sleep" and "--gapplication-service" not in p.words}
+
+
 @dataclass
 class Struck:
     """A desktop that runs, and how long each module took to be back, by module."""
@@ -129,7 +134,7 @@ class Struck:
 
     def kill(self, victim: str) -> None:
         before = self.alive.look()
-        lasting = {n: {p for p in m.processes if p.age > SETTLED and p.name != "sleep"} for n, m in before.items()}
+        lasting = {name: lasts(module) for name, module in before.items()}
         dead = {short for short in self.goes[victim] if before[short].main}
         begun = time.monotonic()
         self.alive.kill(before[victim])

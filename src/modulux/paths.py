@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(name: str) -> Path:
-    """The folder `modules` or `desktops`: in the checkout, or inside the installed package."""
+    """The folder `modules`, `desktops` or `machines`: in the checkout, or inside the installed package."""
     inside = _PACKAGE / "data" / name
     return inside if inside.is_dir() else _PACKAGE.parent.parent / name
 
@@ -33,9 +33,14 @@ def cache() -> Path:
     return _xdg("XDG_CACHE_HOME", ".cache")
 
 
+def data() -> Path:
+    """For what is a person's own."""
+    return _xdg("XDG_DATA_HOME", ".local/share")
+
+
 def own_desktop(name: str) -> Path:
     """The folder of a desktop that came from elsewhere: `desktop.yaml`, and `modules/` where they are not the shipped ones."""
-    return _xdg("XDG_DATA_HOME", ".local/share") / "desktops" / name
+    return data() / "desktops" / name
 
 
 @contextlib.contextmanager

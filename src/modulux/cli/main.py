@@ -55,6 +55,9 @@ VERBS = {
         "push": "Put a desktop and its modules' images into a registry.",
         "pull": "Take a desktop from a registry.",
     },
+    "Machines of containers": {
+        "machine": "A computer that boots into containers.",
+    },
     "This machine": {
         "doctor": "Find what stops the engines here, and how to mend it.",
         "matrix": "Try out every display, session and viewer that fit together.",
@@ -76,13 +79,37 @@ NESTED = {
         "commit": "Remove the old data of an engine that was moved.",
         "undo": "Put everything back as it was before a move.",
     },
+    "machine": {
+        "build": "Build a machine: kernel, system, store of modules.",
+        "run": "Boot a machine in QEMU, with screen, sound, network and a disk.",
+        "install": "Write a machine to a disk, erasing what is on it.",
+        "list": "List the ready-made machines, and those that run.",
+        "open": "Fresh ways into a machine that runs.",
+        "show": "Bring another desktop of a machine to the front of its screen.",
+        "console": "Talk to a machine by its serial line, as to its installer.",
+        "screenshot": "What a machine's graphics card shows.",
+        "log": "What a machine, or one of its containers, said.",
+        "stop": "End a machine that runs in QEMU, as its power button would.",
+        "bench": "How long a machine takes to boot, beside Debian, and where its seconds go.",
+        "upgrade": "Put the machine of today into the other slot; back by itself if its desktop does not get ready.",
+        "rollback": "Start a machine from its other slot, as it was before the last upgrade.",
+        "kernel": "Choose the kernel of a machine (list, set, test).",
+    },
+    "machine kernel": {
+        "list": "List the kernels there are.",
+        "set": "Put another kernel into a machine file, if it has what the machine needs.",
+        "test": "Hold a kernel against what a machine needs.",
+    },
 }
-"""Verbs of verbs, each in a file of both names."""
+"""Verbs of verbs, each in a file of all its words."""
 
 FILES = {"import": "import_"}
 """Files whose verb is a word that Python keeps for itself."""
 
 FUNCTIONS = {"exec": "execute", "import": "import_desktop", "export": "export_desktop", "open": "open_way", "run": "run_app"}
+FUNCTIONS |= {"machine run": "run_machine", "machine open": "open_machine", "machine list": "list_machines"}
+FUNCTIONS |= {"machine show": "show_desktop", "machine bench": "bench_machine"}
+FUNCTIONS |= {"machine kernel list": "list_kernels", "machine kernel set": "set_kernel", "machine kernel test": "try_kernel"}
 """Functions whose verb is a word that Python keeps for itself."""
 
 
@@ -107,13 +134,21 @@ def command_line(called: Collection[str] = ()) -> App:
         help_format="markdown",
         suppress_keyboard_interrupt=False,
     )
+
+    def nested(target: App, words: str, line: str, group: str | None = None) -> None:
+        inner = App(name=words.rpartition(" ")[2], help=line, group=group)
+        for word, its in NESTED[words].items():
+            whole = f"{words} {word}"
+            if whole in NESTED:
+                nested(inner, whole, its)
+            else:
+                lazy(inner, word, f"{whole.replace(' ', '_')}:{FUNCTIONS.get(whole, word)}", its)
+        target.command(inner)
+
     for group, verbs in VERBS.items():
         for verb, line in verbs.items():
             if verb in NESTED:
-                inner = App(name=verb, help=line, group=group)
-                for word, its in NESTED[verb].items():
-                    lazy(inner, word, f"{verb}_{word}:{word}", its)
-                app.command(inner)
+                nested(app, verb, line, group)
             else:
                 file = FILES.get(verb, verb.replace("-", "_"))
                 lazy(app, verb, f"{file}:{FUNCTIONS.get(verb, file)}", line, group)

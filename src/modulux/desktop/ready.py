@@ -32,18 +32,26 @@ class ModuleNotReadyError(NotReadyError):
 def picture(engine: Engine, viewer: str, socket: str) -> Client:
     """An RFB client at the viewer's socket, through the engine's `exec`: works wherever the engine is.
 
-    The socket is waited for inside, so that this may be called as soon as the viewer's container runs.
+    The socket is waited for inside, so that this may be called as soon as the viewer's container runs; for a minute or two,
+    in case nobody is there any more to end it.
     """
-    script = 'until nc -zU "$0" 2>/dev/null; do sleep 0.02; done; exec nc -N -U "$0"'
+    script = (
+        'n=0; until nc -zU "$0" 2>/dev/null; do n=$((n + 1)); [ $n -lt 3000 ] || exit 1; sleep 0.02; done; exec nc -N -U "$0"'
+    )
     return Client(open_pipe(engine.exec_argv(viewer, ["sh", "-c", script, socket], stdin=True)), timeout=60)
 
 
 class Watch:
-    """Watches the picture of each screen from the moment its viewer runs, while the rest is still being started."""
+    """Watches the picture of each screen from the moment its viewer runs, while the rest is still being started.
 
-    def __init__(self, engine: Engine, plan: Plan) -> None:
+    Args:
+        begins: the whole desktop is being started, so what lies behind the windows is seen before they cover it.
+    """
+
+    def __init__(self, engine: Engine, plan: Plan, *, begins: bool) -> None:
         self.engine = engine
         self.plan = plan
+        self.begins = begins
         self.viewers: dict[str, Container] = {}  # by container name; the first of each screen
         for c in plan.containers:
             if RFB in c.sockets and c.screen not in {v.screen for v in self.viewers.values()}:
@@ -55,7 +63,7 @@ class Watch:
         """Watch from now on, if this is a viewer; does nothing a second time."""
         if container.name in self.viewers and container.name not in self.futures:
             there = [c for c in self.plan.containers if c.screen == container.screen]
-            self.futures[container.name] = self.pool.submit(_wait_picture, self.engine, container, there)
+            self.futures[container.name] = self.pool.submit(_wait_picture, self.engine, container, there, self.begins)
 
     def begin_all(self) -> None:
         for viewer in self.viewers.values():
@@ -119,9 +127,9 @@ def unproven(plan: Plan) -> list[Container]:
     return [c for c in plan.containers if not {*c.ready.conditions} <= {f"socket={socket}" for socket in waited_for}]
 
 
-def _wait_picture(engine: Engine, viewer: Container, containers: Sequence[Container]) -> None:
+def _wait_picture(engine: Engine, viewer: Container, containers: Sequence[Container], begins: bool) -> None:
     drawing = [c for c in containers if c.ready.drawn]
-    areas = [area for c in drawing for area in c.ready.drawn]
+    areas = [area for c in drawing for area in c.ready.drawn if begins or not area.behind]
     timeout = max((c.ready.timeout for c in drawing), default=30.0)
     try:
         with picture(engine, viewer.name, viewer.sockets[RFB]) as client:

@@ -64,7 +64,7 @@ def up(engine: Engine, plan: Plan, report: Report, images: Callable[[], object],
         if todo.start:
             engine.tidy(container_name(plan.desktop, ""))
             images()
-        watch = Watch(engine, plan)
+        watch = Watch(engine, plan, begins=len(todo.start) == len(plan.containers))
         with run.one_interrupt() as ignore_interrupts:
             try:
                 now = _apply(engine, plan, todo, watch, report)

@@ -95,6 +95,17 @@ def engine_needs(engine: str, host: Host, root: Path = Path("/")) -> list[Need]:
     return [*needs, Need("mmdebstrap", "builds base images from Debian's archive", ("mmdebstrap",))]
 
 
+def emulator_needs(*, firmware: bool = False) -> list[Need]:
+    """What booting a machine in a virtual machine needs; from a disk, that has a firmware too."""
+    needs = [
+        Need("qemu-system-x86", "virtual machines, to boot a machine in", ("qemu-system-x86_64",)),
+    ]
+    if firmware:
+        places = (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/edk2/ovmf"))
+        needs.append(Need("ovmf", "the firmware of virtual machines, to boot a machine from its disk", (), places))
+    return needs
+
+
 def _podman(host: Host, root: Path) -> list[Need]:
     needs = [
         Need("podman", "the engine", ("podman",)),

@@ -5,12 +5,14 @@ The same plan that Podman and Docker are given, held to the same floor. Pure: no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from modulux.engine.commandline import TMPFS
+from modulux.engine.protocol import ImageFacts
 from modulux.errors import ResolveError
+from modulux.model.module import Role
 from modulux.model.plan import Container
 
 KEPT = "/state/volumes"
@@ -26,8 +28,31 @@ IPC = "/run/machine/ipc"
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CPU_PERIOD = 100_000
 
-MAJORS = {"/dev/dri": 226, "/dev/input": 13, "/dev/snd": 116}
-"""Folders of devices that a contract may declare, and the kernel's number for what lies there (admin-guide/devices.txt)."""
+SHARES = {Role.DISPLAY: 8192, Role.SESSION: 4096, Role.APP: 1024}
+"""Of a busy processor (engines give everybody 1024), so that the picture comes first: at the start, and under a finger."""
+
+OTHERS = 512
+
+DEVICES: Mapping[str, Mapping[str, Any]] = {
+    "/dev/disks": {"type": "b"},
+    "/dev/dri": {"type": "c", "major": 226},
+    "/dev/input": {"type": "c", "major": 13},
+    "/dev/snd": {"type": "c", "major": 116},
+    "/dev/ttyS0": {"type": "c", "major": 4, "minor": 64},
+}
+"""Devices, and folders of them, that a contract may declare, with the kernel's numbers for them (admin-guide/devices.txt).
+
+`/dev/disks` is PID 1's own: every disk and partition by the kernel's name for it. Their numbers differ from start to start.
+"""
+
+TERMINAL = re.compile(r"/dev/tty([1-9][0-9]?)")
+"""A virtual terminal (major 4), which a machine gives by its number."""
+
+SEEN = "/dev/tty0"
+"""To the kernel, the terminal that is seen; to a container, its own, so that none comes to what is typed at another."""
+
+RESOLVER = "/run/modulux/network"
+"""Where the interface `network` lies in containers; what its provider writes there serves as /etc/resolv.conf."""
 
 MASKED = (
     "/proc/acpi",
@@ -37,21 +62,12 @@ MASKED = (
     "/proc/sched_debug",
     "/proc/scsi",
     "/proc/timer_list",
-    "/sys/dev/block",
+    "/sys/dev/disks",
     "/sys/firmware",
     "/sys/fs/selinux",
 )
 READ_ONLY = ("/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """As Podman masks them."""
-
-
-@dataclass(frozen=True)
-class ImageFacts:
-    """What of an image's own configuration counts: its entry point, variables (`NAME=value`) and working directory."""
-
-    entrypoint: tuple[str, ...]
-    env: tuple[str, ...]
-    folder: str
 
 
 def runtime_config(c: Container, image: ImageFacts, seccomp: Mapping[str, Any], kept: frozenset[str]) -> dict[str, Any]:
@@ -121,30 +137,51 @@ def _volumes(c: Container, kept: frozenset[str]) -> list[dict[str, Any]]:
             )
         source = f"{KEPT if m.source in kept else PASSING}/{m.source}"
         mounts.append(_mount(m.target, "bind", source, "bind", "ro" if m.read_only else "rw", "nosuid", "nodev"))
+        if m.target == RESOLVER:
+            mounts.append(_mount("/etc/resolv.conf", "bind", f"{source}/resolv.conf", "bind", "ro", "nosuid", "nodev"))
     return mounts
 
 
 def _devices(c: Container) -> list[dict[str, Any]]:
     for path in c.devices:
-        if path not in MAJORS:
+        if path not in DEVICES and not TERMINAL.fullmatch(path):
             raise ResolveError(
-                f"`{c.module}` declares {path}, which a machine does not give", hint=f"it gives {', '.join(sorted(MAJORS))}"
+                f"`{c.module}` declares {path}, which a machine does not give", hint=f"it gives {', '.join(sorted(DEVICES))}"
             )
-    return [_mount(path, "bind", path, "bind", "nosuid", "noexec") for path in c.devices]
+    found = [_mount(path, "bind", path, "bind", "nosuid", "noexec") for path in c.devices]
+    own = [_mount(SEEN, "bind", path, "bind", "nosuid", "noexec") for path in c.devices if TERMINAL.fullmatch(path)]
+    return found + own
+
+
+def numbers(path: str) -> Mapping[str, Any]:
+    """What the kernel counts what lies at a device's path as: its `type`, `major`, and `minor` of a single one."""
+    terminal = TERMINAL.fullmatch(path)
+    return {"type": "c", "major": 4, "minor": int(terminal[1])} if terminal else DEVICES[path]
 
 
 def _namespaces(c: Container) -> list[dict[str, str]]:
     shared = {"private": None, "shareable": c.name}.get(c.ipc, c.ipc)  # held by PID 1, so it outlives its owner's restart
     ipc = {"type": "ipc"} | ({"path": f"{IPC}/{shared}"} if shared else {})
-    return [{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "network"}, {"type": "cgroup"}, ipc]
+    own = [] if on_machine_network(c) else [{"type": "network"}]
+    return [{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, *own, {"type": "cgroup"}, ipc]
+
+
+def on_machine_network(c: Container) -> bool:
+    """Whether it has the machine's own network, as what reaches the internet or serves those outside; others have none."""
+    return any(not network.endswith(".desktop") for network in c.networks)
+
+
+def shares(c: Container) -> int:
+    """Its part of a busy processor."""
+    return SHARES.get(Role(c.role), OTHERS)
 
 
 def _resources(c: Container) -> dict[str, Any]:
-    allowed = [{"allow": True, "type": "c", "major": MAJORS[path], "access": "rw"} for path in c.devices]
+    allowed = [{"allow": True, **numbers(path), "access": "rw"} for path in c.devices]
     return {
         "devices": [{"allow": False, "access": "rwm"}, *allowed],
         "memory": {"limit": c.memory, "swap": c.memory},
-        "cpu": {"quota": int(c.cpus * CPU_PERIOD), "period": CPU_PERIOD},
+        "cpu": {"quota": int(c.cpus * CPU_PERIOD), "period": CPU_PERIOD, "shares": shares(c)},
         "pids": {"limit": c.pids},
     }
 

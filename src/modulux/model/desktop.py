@@ -101,7 +101,12 @@ class DesktopLimits(Model):
     pids: Pids | None = None
 
 
-def _zone(value: str) -> str:
+def known_zone(value: str) -> str:
+    """The time zone, or `host` for this computer's.
+
+    Raises:
+        ValueError: nobody knows it.
+    """
     if value != "host":
         try:
             ZoneInfo(value)
@@ -144,7 +149,7 @@ class Desktop(Model):
     services: Uses = []
     apps: Uses = []
     locale: Annotated[str, AfterValidator(known_locale)] = "C.UTF-8"
-    timezone: Annotated[str, AfterValidator(_zone)] = "host"
+    timezone: Annotated[str, AfterValidator(known_zone)] = "host"
     keyboard: Annotated[str, AfterValidator(known_keyboard)] = "us"
     shares: Annotated[dict[ShareName, Share], AfterValidator(_share_paths)] = {"Documents": Share(path="~/Documents")}
     limits: DesktopLimits = DesktopLimits()

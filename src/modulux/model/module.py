@@ -23,6 +23,12 @@ class Role(StrEnum):
     APP = "app"
     SERVICE = "service"
     GATEWAY = "gateway"
+    KERNEL = "kernel"
+    INIT = "init"
+
+
+NOT_RUN = (Role.BASE, Role.KERNEL, Role.INIT)
+"""Roles whose images are built upon, or booted; none is ever started as a container."""
 
 
 ModuleId = Annotated[str, Field(pattern=r"^[a-z-]+/[a-z0-9-]+$")]
@@ -70,6 +76,9 @@ class Drawn(Model):
     area: tuple[int | str, int | str, int | str, int | str] = Field(description="x, y, width, height: pixels or per cent")
     colours: int = Field(default=8, ge=2)
     edge: Edge | None = Field(default=None, description="counts only when the session's bar lies at this edge")
+    behind: bool = Field(
+        default=False, description="windows may cover it: it is looked for in a desktop that begins, and need be seen once"
+    )
 
 
 class Ready(Model):
@@ -80,6 +89,10 @@ class Ready(Model):
     command: list[str] | None = None
     timeout: Seconds = 60.0
     drawn: list[Drawn] = Field(default_factory=list)
+    looks: list[str] = Field(
+        default_factory=list,
+        description="of a display: a command that ends with 0 once the screen holds areas X,Y,WIDTH,HEIGHT,COLOURS[,behind]",
+    )
 
 
 class Probe(Model):
@@ -136,12 +149,15 @@ class Module(Model):
     user: Literal[1000] = 1000
     capabilities: list[Annotated[str, Field(pattern="^[A-Z_]+$")]] = Field(default_factory=list)
     devices: list[Annotated[str, Field(pattern="^/dev/")]] = Field(default_factory=list)
-    network: Literal["none", "desktop", "internet"] = "none"
+    terminal: bool = Field(default=False, description="a virtual terminal of its own, as only a machine gives one")
+    network: Literal["none", "desktop", "internet", "machine"] = "none"
     shm: Size = 64 * 1024**2
     seccomp: str | None = Field(default=None, pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="a file in the folder")
     limits: Limits = Limits()
     params: dict[Name, Param] = Field(default_factory=dict)
-    per: Literal["desktop", "screen", "session"] = Field(default="desktop", description="of services, sound, input methods")
+    per: Literal["machine", "desktop", "screen", "session"] = Field(
+        default="desktop", description="of services, sound, input methods; `machine`: one for all desktops of a machine"
+    )
     viewer: Name | None = Field(default=None, description="of displays: the viewer of a desktop that names none")
     nested: Name | None = Field(default=None, description="of displays: the display by which a session is nested in it")
     largest_screen: Screen | None = None
@@ -160,8 +176,8 @@ class Module(Model):
     def _whole(self) -> Module:
         if (self.base is None) == (self.bootstrap is None):
             raise ValueError("needs either `base:` or `bootstrap:`")
-        if self.role is not Role.BASE and not self.command:
-            raise ValueError("needs a `command:`; only a base has none")
+        if self.role not in NOT_RUN and not self.command:
+            raise ValueError("needs a `command:`; only a base, a kernel and an init have none")
         if (self.guest is not None) != (self.role is Role.SESSION and "shared" in self.arrange):
             raise ValueError("`guest:` says how a session runs when it is `shared`; it needs both or neither")
         return self

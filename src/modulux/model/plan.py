@@ -68,19 +68,27 @@ class Publish:
 
 @dataclass(frozen=True)
 class DrawnArea:
-    """An area of the picture (x, y, width, height; pixels or per cent) and how many colours it holds at least when drawn."""
+    """An area of the picture (x, y, width, height; pixels or per cent) and how many colours it holds at least when drawn.
+
+    What is `behind` the windows of applications may be covered by one.
+    """
 
     area: tuple[int | str, int | str, int | str, int | str]
     colours: int
+    behind: bool = False
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Conditions for `/usr/lib/modulux/ready`, and areas of the picture; `timeout` in seconds."""
+    """Conditions for `/usr/lib/modulux/ready`, and areas of the picture; `timeout` in seconds.
+
+    looks: a display's own command for such areas, where no viewer's picture is looked at.
+    """
 
     conditions: tuple[str, ...]
     timeout: float
     drawn: tuple[DrawnArea, ...]
+    looks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from pydantic import BaseModel
 
 from modulux.model.desktop import Desktop
 from modulux.model.interface import Interface
+from modulux.model.machine import Machine
 from modulux.model.module import Module
 
-MODELS: dict[str, type[BaseModel]] = {"desktop": Desktop, "module": Module, "interface": Interface}
+MODELS: dict[str, type[BaseModel]] = {"desktop": Desktop, "module": Module, "interface": Interface, "machine": Machine}
 
 
 def schema(name: str) -> dict[str, Any]:
-    """The schema of `desktop`, `module` or `interface` files."""
+    """The schema of `desktop`, `module`, `interface` or `machine` files."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **MODELS[name].model_json_schema(by_alias=True)}
 
 

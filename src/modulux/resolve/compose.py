@@ -43,7 +43,7 @@ class Placed:
     @property
     def common(self) -> bool:
         """Whether it is there for every session and screen."""
-        return self.wanted.role in COMMON and self.found.contract.per == "desktop"
+        return self.wanted.role in COMMON and self.found.contract.per in ("desktop", "machine")
 
 
 def compose(desktop: Desktop, catalog: Catalog, file: str | None) -> list[Placed]:
@@ -169,6 +169,8 @@ class _Linker:
                     raise self._missing(module, names)
             for name in contract.uses:
                 self._take(module, name)
+            if contract.network == "internet":
+                self._take(module, "network")
 
     def _known(self, module: Placed, name: str) -> None:
         if name not in self.catalog.interfaces:
@@ -205,7 +207,7 @@ class _Linker:
             others = [p for p in others if p.screen == module.wanted.outer]
         elif not (name in self.catalog.interfaces and self.catalog.interfaces[name].shared):
             others = self._near(module, others)
-        if module.wanted.alone and name not in {"x11", "x11-screen", "wayland", "fonts"}:
+        if module.wanted.alone and name not in {"x11", "x11-screen", "wayland", "fonts", "network"}:
             others = []
         if others:
             module.links[name] = others[0]

@@ -29,6 +29,8 @@ class HostFacts:
     home: str = "/root"
     devices: frozenset[str] = frozenset()
     """Paths below /dev that are there; none unless somebody looked."""
+    machine: str | None = None
+    """The hostname of the machine of containers that it is for, which has a network of its own to give."""
 
 
 def container_name(desktop: str, module: str) -> str:
@@ -50,6 +52,9 @@ def resolve(desktop: Desktop, catalog: Catalog, host: HostFacts, file: str | Non
 
 
 HOME = "/home/user"
+
+TERMINAL = "{terminal}"
+"""Stays as it is: the machine gives the number, since it knows all that want one."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,8 @@ class _Resolver:
         if kind == "none":
             return ()
         name = container_name(self.desktop.name, kind)
+        if kind == "machine":
+            return (name,)  # there already: nothing to make
         self.networks[name] = p.Network(name, internal=kind == "desktop", labels=self._labels())
         return (name,)
 
@@ -208,7 +215,9 @@ class _Resolver:
         name = container_name(self.desktop.name, module.short)
         ipc = self._ipc(module)
         joined = ipc if ipc not in ("private", "shareable") else None
+        self._has_terminal(module)
         self._has_devices(module)
+        self._has_network(module)
         words = self._words(module)
 
         def values(text: str) -> str:
@@ -253,6 +262,13 @@ class _Resolver:
             ),
         )
 
+    def _has_terminal(self, module: Placed) -> None:
+        if module.found.contract.terminal and self.host.machine is None:
+            raise ResolveError(
+                f"{module.found.id} needs a virtual terminal of its own, and no engine gives one",
+                hint="it is for a machine of containers (`modulux machine run`); displays such as xvfb need none",
+            )
+
     def _has_devices(self, module: Placed) -> None:
         """Refuse it here, where the reason can be said, rather than when an engine cannot start it."""
         for device in module.found.contract.devices:
@@ -261,6 +277,13 @@ class _Resolver:
                     f"{module.found.id} needs {device}, which is not there",
                     hint="it is for a machine with that hardware; displays such as xvfb draw into memory and need none",
                 )
+
+    def _has_network(self, module: Placed) -> None:
+        if module.found.contract.network == "machine" and self.host.machine is None:
+            raise ResolveError(
+                f"{module.found.id} would change the network of this computer itself",
+                hint="it is for a machine of containers (`modulux machine build`); here an engine gives modules their network",
+            )
 
     def _described(self, module: Placed, values: Callable[[str], str]) -> dict[str, str]:
         """Labels by which a running module can be used without its files: its sockets and actions."""
@@ -279,12 +302,14 @@ class _Resolver:
             "screen.width": str(screen.width),
             "screen.height": str(screen.height),
             "desktop": self.desktop.name,
+            "hostname": self.host.machine or self.desktop.name,
             "module": module.short,
             "session": module.session,
             "edge": module.edge,
             "locale": self.desktop.locale,
             "timezone": self.timezone,
             "keyboard": self.desktop.keyboard,
+            **({"terminal": TERMINAL} if module.found.contract.terminal else {}),
             **{f"param.{k}": str(v).lower() if isinstance(v, bool) else str(v) for k, v in module.params.items()},
         }
 
@@ -335,8 +360,8 @@ class _Resolver:
         conditions = sockets + [f"bus-name={n}" for n in ready.bus_names] + [f"window={values(w)}" for w in ready.windows]
         if ready.command:
             conditions.append(f"command={shlex.join(values(word) for word in ready.command)}")
-        drawn = tuple(p.DrawnArea(d.area, d.colours) for d in ready.drawn if d.edge in (None, module.edge))
-        return p.Readiness(tuple(conditions), ready.timeout, drawn)
+        drawn = tuple(p.DrawnArea(d.area, d.colours, d.behind) for d in ready.drawn if d.edge in (None, module.edge))
+        return p.Readiness(tuple(conditions), ready.timeout, drawn, tuple(ready.looks))
 
     def _labelled(self, container: p.Container) -> p.Container:
         """With the hash of all that makes it what it is."""

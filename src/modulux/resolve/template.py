@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from modulux.errors import ResolveError
 
-_WORD = re.compile(r"\{((?:screen|param|desktop|locale|timezone|keyboard|module|session|edge)(?:\.[a-z0-9-]+)?)\}")
+WORDS = "screen|param|desktop|hostname|locale|timezone|keyboard|module|session|edge|terminal"
+_WORD = re.compile(rf"\{{((?:{WORDS})(?:\.[a-z0-9-]+)?)\}}")
 
 
 def fill(text: str, values: Mapping[str, str], file: str) -> str:

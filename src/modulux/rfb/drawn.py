@@ -14,6 +14,8 @@ from modulux.rfb.stream import Stream
 def wait_drawn(source: Stream | Client, areas: Sequence[Drawn], timeout: float) -> Picture:
     """Wait until every area is drawn, looking each time an update comes, and return that picture.
 
+    An area that is `behind` may be covered again by then: of it one picture that came before is enough.
+
     Args:
         source: a client, which stays open, or a stream, which is greeted here and closed in the end.
         areas: what must be drawn; with none, any first picture will do.
@@ -32,13 +34,15 @@ def wait_drawn(source: Stream | Client, areas: Sequence[Drawn], timeout: float) 
 
 def _wait(client: Client, areas: Sequence[Drawn], deadline: float, timeout: float) -> Picture:
     client.request(incremental=False)
+    left = list(areas)
     while True:
         if client.wait_update(deadline) is None:
-            raise NotReadyError(f"the desktop was not drawn within {timeout:g} s: {_missing(client.picture(), areas)}")
+            raise NotReadyError(f"the desktop was not drawn within {timeout:g} s: {_missing(client.picture(), left)}")
         # Asked for before the picture is judged: the server gathers changes meanwhile.
         client.request()
         picture = client.picture()
-        if picture.is_drawn(areas):
+        left = [area for area in left if not (area.behind and picture.is_drawn([area]))]
+        if picture.is_drawn(left):
             return picture
 
 

@@ -22,6 +22,10 @@ class Drawn(Protocol):
     @property
     def colours(self) -> int: ...
 
+    @property
+    def behind(self) -> bool:
+        """Whether windows may cover it once it has been seen."""
+
 
 def pixels(area: Area, width: int, height: int) -> tuple[int, int, int, int]:
     """An area in pixels (left, top, right, bottom), cut to a screen of this size.

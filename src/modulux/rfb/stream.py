@@ -18,6 +18,9 @@ from typing import Protocol, Self
 from modulux import run
 from modulux.errors import RfbError
 
+PATIENCE = 2.0
+"""Seconds that a command at the other end of a pipe has to end when its stdin is closed."""
+
 
 class RfbTimeoutError(RfbError):
     """Nothing came, or nothing could be sent, before the deadline. The stream is still whole."""
@@ -117,7 +120,7 @@ def open_pipe(argv: Sequence[str]) -> FdStream:
     """
     with contextlib.ExitStack() as stack:
         try:
-            process = stack.enter_context(run.pipe(argv))
+            process = stack.enter_context(run.pipe(argv, patience=PATIENCE))
         except OSError as error:
             raise RfbError(f"cannot run {argv[0]}: {error.strerror}") from error
         assert process.stdin is not None

@@ -1,0 +1,206 @@
+/* Commands for the machine, a line each, at a socket that only root can reach: status, processes, start NAME, stop NAME, restart NAME, log NAME,
+ * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), poweroff, reboot, and the verbs of slots
+ * (receive.c). Words are parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with "error". */
+#include "init.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SOCKET RUN "/control"
+#define MOST_CLIENTS 16
+#define NO_ERROR NULL
+
+static struct client {
+  int file; /* 0: nobody */
+  pid_t acting;
+  int apart; /* that process alone reads what comes */
+  size_t used;
+  char line[4096], mark[64];
+} clients[MOST_CLIENTS];
+
+static void answer(int file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void answer(int file, const char *format, ...) {
+  char text[2048];
+  va_list values;
+  va_start(values, format);
+  int length = vsnprintf(text, sizeof text, format, values);
+  va_end(values);
+  if (length > (int)sizeof text) length = sizeof text;
+  send(file, text, length, MSG_DONTWAIT | MSG_NOSIGNAL); /* who does not read does not get it */
+}
+
+/* The last line of an answer: nothing for "ok", or why not. */
+static void conclude(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void conclude(struct client *client, const char *format, ...) {
+  char text[1024] = "ok";
+  va_list values;
+  va_start(values, format);
+  if (format) vsnprintf(text, sizeof text, format, values);
+  va_end(values);
+  answer(client->file, "%s%s%s\n", client->mark, format ? "error " : "", text);
+  *client->mark = 0;
+}
+
+static void status(int file) {
+  static const char *const phases[] = {"waiting", "starting", "running", "cleaning", "ended"};
+  answer(file, "machine\t%s\t%.2f\t%s\n", ending ? "ending" : machine_ready ? "ready" : "starting", now(), state_kept ? "kept" : "memory");
+  for (int i = 0; i < job_count; i++) {
+    struct job *job = &jobs[i];
+    answer(file, "%s\t%s\t%s\t%d\t%d\n", job->name, phases[job->phase], job->ready ? "ready" : "-", job->starts, (int)job->pid);
+  }
+}
+
+static void show_log(int file, struct job *job) {
+  static char text[32768];
+  size_t length = read_log(&job->log, text, sizeof text - 1);
+  if (length && text[length - 1] != '\n') text[length++] = '\n';
+  send(file, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void tell_process(int file, const char *pid, const char *container, const char *program) {
+  answer(file, "%s\t%s\t%s\n", pid, container, program);
+}
+
+static void tell_terminal(int file, const char *container, int number, int draws, int seen) {
+  answer(file, "%s\t%d\t%s\t%s\n", container, number, draws ? "draws" : "text", seen ? "seen" : "-");
+}
+
+/* It is seen once who is there now has let go of the card; nobody waits for that here. */
+static void show(struct client *client, struct job *job) {
+  if (show_terminal(job->name)) conclude(client, NO_ERROR);
+  else conclude(client, "%s cannot be shown: %s", job->name, errno == ESRCH ? "it has no terminal" : strerror(errno));
+}
+
+/* The command's own output is the answer. */
+static void act(struct client *client, char **words) {
+  char *argv[FIELDS + 8] = {runtime(), "exec", "--user", "1000:1000"};
+  for (int i = 0; words[i]; i++) argv[i + 4] = words[i];
+  client->acting = start(argv, client->file);
+  if (client->acting < 0) conclude(client, "cannot start: %s", strerror(errno));
+}
+
+static void leave_to_systemd(struct client *client, char **words) {
+  client->acting = start(words, client->file);
+  if (client->acting < 0) conclude(client, "cannot start: %s", strerror(errno));
+}
+
+/* A process of its own talks to this client until it ends. */
+static void leave_to_slots(struct client *client, char **words) {
+  client->acting = serve_slots(client->file, words);
+  client->apart = client->acting > 0;
+  if (client->apart) return unwatch(client->file);
+  client->acting = 0;
+  conclude(client, "cannot start: %s", strerror(errno));
+}
+
+static void obey(struct client *client, char *line) {
+  static const char *const of_jobs[] = {"start", "stop", "restart", "log", "act", "show", NULL};
+  char *words[FIELDS] = {NULL}, *rest;
+  const char *between = strchr(line, '\t') ? "\t\r" : " \r";
+  int count = 0, file = client->file;
+  for (char *word = strtok_r(line, between, &rest); word && count < FIELDS - 1; word = strtok_r(NULL, between, &rest)) words[count++] = word;
+  if (count && !strncmp(words[0], "end=", 4)) {
+    snprintf(client->mark, sizeof client->mark, "%s", words[0] + 4);
+    memmove(words, words + 1, count-- * sizeof *words);
+  }
+  if (!count) return;
+  const char *verb = words[0];
+  if (is_slot_verb(verb)) return leave_to_slots(client, words);
+  struct job *job = count > 1 ? find_job(words[1]) : NULL;
+  for (int i = 0; of_jobs[i]; i++)
+    if (!strcmp(verb, of_jobs[i]) && !job) return conclude(client, "there is no container %s", count > 1 ? words[1] : "without a name");
+  if (!strcmp(verb, "act") && job->phase != RUNNING) return conclude(client, "%s does not run", job->name);
+  if (!strcmp(verb, "act")) return act(client, words + 1);
+  char **by_systemd = under_systemd ? systemd_words(verb, job ? job->name : NULL) : NULL;
+  if (by_systemd) return leave_to_systemd(client, by_systemd);
+  if (!strcmp(verb, "status")) status(file);
+  else if (!strcmp(verb, "processes")) each_process(tell_process, file);
+  else if (!strcmp(verb, "terminals")) each_terminal(tell_terminal, file);
+  else if (!strcmp(verb, "show")) return show(client, job);
+  else if (!strcmp(verb, "start") && job->phase != RUNNING) restart_job(job);
+  else if (!strcmp(verb, "start")) ; /* it does */
+  else if (!strcmp(verb, "stop")) stop_job(job);
+  else if (!strcmp(verb, "restart")) restart_job(job);
+  else if (!strcmp(verb, "log")) show_log(file, job);
+  else if (!strcmp(verb, "poweroff")) end_machine(RB_POWER_OFF, "asked to power off");
+  else if (!strcmp(verb, "reboot")) end_machine(RB_AUTOBOOT, "asked to start again");
+  else return conclude(client, "unknown: %s", verb);
+  conclude(client, NO_ERROR);
+}
+
+static void leave(struct client *client) {
+  unwatch(client->file);
+  close(client->file);
+  client->file = 0;
+}
+
+/* One command after the other. */
+static void obey_all(struct client *client) {
+  for (char *end; client->file && !client->acting && (end = memchr(client->line, '\n', client->used));) {
+    size_t length = end + 1 - client->line;
+    *end = 0;
+    obey(client, client->line);
+    client->used -= length;
+    memmove(client->line, end + 1, client->used);
+  }
+}
+
+static void on_line(int file, void *what) {
+  struct client *client = what;
+  ssize_t got = recv(file, client->line + client->used, sizeof client->line - client->used, MSG_DONTWAIT);
+  if (got < 0 && errno == EAGAIN) return;
+  if (got <= 0) return leave(client);
+  client->used += got;
+  obey_all(client);
+  if (client->used == sizeof client->line) leave(client);
+}
+
+int act_ended(pid_t pid, int status) {
+  for (int i = 0; i < MOST_CLIENTS; i++) {
+    struct client *client = &clients[i];
+    if (client->acting != pid) continue;
+    client->acting = 0;
+    int apart = client->apart;
+    client->apart = 0;
+    if (!client->file) return 1; /* has left */
+    if (apart) watch(client->file, on_line, client);
+    if (status) conclude(client, "it ended with %d", result(status));
+    if (status && apart) return leave(client), 1; /* what it was going to read is no command */
+    if (!status) conclude(client, NO_ERROR);
+    obey_all(client);
+    return 1;
+  }
+  return 0;
+}
+
+static void on_client(int door, void *what) {
+  int at = 0, file = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+  (void)what;
+  while (at < MOST_CLIENTS && (clients[at].file || clients[at].acting)) at++;
+  if (file < 0) return;
+  if (at == MOST_CLIENTS) {
+    close(file);
+    return;
+  }
+  clients[at] = (struct client){.file = file};
+  watch(file, on_line, &clients[at]);
+}
+
+void open_control(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET};
+  int door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  folders(RUN, 0755);
+  unlink(SOCKET);
+  mode_t before = umask(0177);
+  int failed = door < 0 || bind(door, (struct sockaddr *)&address, sizeof address) || listen(door, 16);
+  umask(before);
+  if (failed) return say("no commands are taken: %s", strerror(errno));
+  watch(door, on_client, NULL);
+}

@@ -1,0 +1,199 @@
+/* What the parts of PID 1 share. One process, one loop: nothing in it waits for a child or for somebody's socket. */
+#ifndef INIT_H
+#define INIT_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stddef.h>
+#include <sys/types.h>
+
+#define MOST 128 /* containers */
+#define FIELDS 64
+#define RUN "/run/machine"
+#define PLAN "/etc/machine"
+#define STATE_PLAN "/state/machine"
+#define LIVE RUN "/live" /* a plan and layers as /state can have them, of a machine that was started from a medium */
+#ifndef RUNTIME
+#define RUNTIME "/usr/bin/crun"
+#endif
+#define USER 1000
+#define NEVER 1e9 /* seconds */
+
+/* say.c: what both stages need */
+double now(void);
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int attach(const char *what, const char *where, const char *kind, unsigned long flags, const char *options);
+void folders(const char *path, mode_t mode);
+int read_text(const char *path, char *text, size_t size);
+int write_text(const char *path, const char *text);
+pid_t branch(const char *name);
+pid_t start(char *const argv[], int output);
+int finish(char *const argv[]);
+int result(int status);
+
+/* disk.c: the disks that the kernel's command line names */
+int argument(const char *name, char *value, size_t size);
+int find_disk(const char *what, char *path, size_t size, double patience);
+
+/* medium.c: a CD or a memory stick */
+int map_medium(const char *piece, char *path, size_t size);
+
+/* early.c: in the initramfs */
+void enter_system(void);
+
+/* state.c: the disk that keeps; whether there is one */
+extern int state_kept;
+void mount_state(void);
+void state_helper_ended(pid_t pid, int status);
+
+/* settings.c: what of the kernel is set once */
+void settle_kernel(void);
+void name_host(const char *name);
+void name_host_by_file(void);
+
+/* store.c: layers of images; container.c: what a container stands on; copy.c: trees */
+int mount_layer(const char *id);
+void let_go_of_layers(void);
+int make_root(const char *name, const char *layers);
+void link_config(const char *name, int shipped);
+void drop_root(const char *name);
+void make_ipc(const char *name, const char *bytes);
+void make_volume(const char *source, const char *name, const char *target);
+void keep_volumes(void);
+int copy_tree(const char *from, const char *to);
+int remove_tree(const char *path);
+
+/* log.c: what containers say */
+struct log {
+  char name[128];
+  int out, in, file;
+  long used;
+  char tail[1024]; /* the last that was said */
+  size_t tail_used;
+};
+void open_log(struct log *log, const char *name);
+void drain_log(struct log *log);
+void say_tail(struct log *log, int lines);
+size_t read_log(struct log *log, char *text, size_t size);
+void close_logs(void);
+
+/* socket.c: whether somebody takes connections; a question costs little, and one that has been answered is not asked again at once */
+int all_answer(char **paths);
+
+/* job.c: a container as long as the machine runs */
+enum phase { WAITING, STARTING, RUNNING, CLEANING, ENDED };
+struct job {
+  char *name, *layers;
+  char **sockets; /* must answer before it is started */
+  char **after;   /* names of jobs that end after it */
+  char **answers; /* its own sockets, which answer once it is ready */
+  char **asks;    /* a command inside that says whether it is ready */
+  char **looks;   /* the container that has its screen, and a command there that says whether it is drawn */
+  char restart;   /* 'a'lways, on 'f'ailure, 'n'ever */
+  char wanted;    /* whether it should run */
+  char later;     /* not needed for the picture, and started once that is there */
+  char root_made, ready, told, again;
+  char answered;  /* what it asks says yes; it has still to be seen */
+  char put_back; /* to the layers that the system came with */
+  char stopping; /* 1: told to end, 2: killed */
+  enum phase phase;
+  pid_t pid, asker;
+  int fails, starts, refusals;
+  double began, due, deadline, ask_due, asked_at;
+  struct log log;
+};
+extern struct job jobs[MOST];
+extern int job_count;
+struct job *find_job(const char *name);
+struct job *make_job(const char *name);
+int held_back(const struct job *job); /* it waits for others to have made the picture */
+double advance_jobs(void);
+void job_ended(pid_t pid, int status);
+void stop_job(struct job *job);
+void restart_job(struct job *job);
+double end_jobs(void); /* 0 once all have ended */
+
+/* ready.c: whether containers do what they are there for */
+double advance_checks(void);
+int check_ended(pid_t pid, int status);
+extern int machine_ready;
+
+/* device.c: what the kernel tells of devices, and who is given them; driver.c: the kernel's modules */
+void open_devices(void);
+void coldplug(void);
+void declare_device(const char *job, const char *folder);
+void want_settled(const char *job);
+int devices_there(const char *job);
+double advance_devices(void);
+int loader_ended(pid_t pid);
+void load_for(char **aliases, int count);
+int modprobe(const char *name);
+void look_for_button(const char *node);
+
+/* terminal.c: virtual terminals, and whose is seen */
+void declare_terminal(const char *job, const char *number, const char *kind);
+int has_turn(const char *job);
+int show_terminal(const char *job);
+void each_terminal(void (*tell)(int file, const char *job, int number, int draws, int seen), int file);
+double advance_terminals(void);
+
+/* demand.c: what modules need of the kernel */
+void add_demand(char **fields);
+void look_at_demands(void);
+
+/* link.c: ports of a virtual machine's, by their names, each to a socket inside */
+void add_link(const char *port, const char *path);
+double advance_links(void);
+int link_ended(pid_t pid);
+
+/* grow.c: a partition on a disk that is larger than its image was */
+void grow_partition(const char *partition);
+
+/* mapper.c: the kernel's device mapper */
+int map_device(const char *name, const char *target, const char *words, unsigned long long sectors);
+
+/* verity.c: system and store checked as they are read */
+int check_disk(const char *part, char *disk, size_t size);
+int into_memory(const char *program, const char *copy);
+void verity_news(const char *text, size_t length);
+
+/* slot.c: which of a disk's two slots this is, and whether it is kept */
+int own_slot(void); /* 'a', 'b', or 0 */
+void begin_slot(void);
+double advance_slot(void);
+int slot_helper_ended(pid_t pid, int status);
+void slot_damaged(const char *part, const char *block);
+void give_slot_up(void);
+
+/* receive.c: the slot that does not run, filled from outside */
+int is_slot_verb(const char *verb);
+pid_t serve_slots(int file, char **words);
+
+/* systemd.c: systemd as PID 1, and this program as one of its services */
+extern int under_systemd;
+int systemd_wanted(void);
+void become_systemd(void);
+char *runtime(void);
+double advance_watched(struct job *job);
+char **systemd_words(const char *verb, const char *name);
+
+/* processes.c: who runs */
+void each_process(void (*tell)(int file, const char *pid, const char *container, const char *program), int file);
+
+/* control.c: commands by a socket */
+void open_control(void);
+int act_ended(pid_t pid, int status);
+
+/* plan.c: the lines that it obeys */
+void read_plan(void);
+int planned_layers(const char *name, char *layers, size_t size);
+int shipped_layers(const char *name, char *layers, size_t size);
+
+/* loop.c */
+extern int ending; /* 0, or what reboot(2) is told in the end */
+void end_machine(int how, const char *why);
+void watch(int file, void (*call)(int file, void *what), void *what);
+void unwatch(int file);
+void supervise(void);
+int main(int count, char **words);
+#endif

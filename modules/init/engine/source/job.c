@@ -1,0 +1,256 @@
+/* Containers as long as the machine runs: started when they can be, again when they die, ended in order. */
+#include "init.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define START_TIME 120.0 /* seconds that the runtime may take */
+#ifndef GRACE
+#define GRACE 10.0 /* from being told to end to being killed */
+#endif
+#define GRACE_OF_ALL 30.0
+#define PICTURE_TIME 60.0 /* seconds */
+#define CALM 60.0      /* who ran that long begins anew with short delays */
+#define LONGEST 60.0   /* delay */
+#define LOOP_AT 3      /* deaths in a row, then the console shows why */
+#define GIVEN_UP_AT 5
+#define MOST_STRAYS 64 /* ended before it was known who they were */
+
+struct job jobs[MOST];
+int job_count;
+static struct stray {
+  pid_t pid;
+  int status;
+  double when;
+} strays[MOST_STRAYS];
+static int stray_next;
+
+struct job *find_job(const char *name) {
+  for (int i = 0; i < job_count; i++)
+    if (!strcmp(jobs[i].name, name)) return &jobs[i];
+  return NULL;
+}
+
+struct job *make_job(const char *name) {
+  struct job *job = find_job(name);
+  if (job || job_count == MOST) return job;
+  job = &jobs[job_count++];
+  *job = (struct job){.name = strdup(name), .phase = ENDED, .restart = 'a'};
+  open_log(&job->log, name);
+  return job;
+}
+
+static void over(struct job *job) {
+  job->pid = 0;
+  job->phase = job->wanted && !ending ? WAITING : ENDED;
+}
+
+/* The runtime's own notes of it are taken away, so that it can be made again. */
+static void clean(struct job *job) {
+  char *argv[] = {RUNTIME, "delete", "--force", job->name, NULL};
+  job->phase = CLEANING;
+  job->deadline = now() + START_TIME;
+  job->pid = ending ? 0 : start(argv, job->log.in);
+  if (job->pid <= 0) over(job);
+}
+
+static void died(struct job *job, int status) {
+  double ran = now() - job->began;
+  int code = result(status), finished = job->restart == 'n' || (job->restart == 'f' && !code);
+  job->ready = job->answered = 0;
+  if (job->stopping || ending) {
+    say("stopped %s", job->name);
+    job->due = now();
+  } else if (finished) {
+    say("%s ended with %d after %.1f s", job->name, code, ran);
+    job->wanted = 0;
+  } else {
+    job->fails = ran > CALM ? 1 : job->fails + 1;
+    double delay = job->fails > 7 ? LONGEST : 0.5 * (1 << (job->fails - 1));
+    job->due = now() + delay;
+    say("%s ended with %d after %.1f s, again in %g s", job->name, code, ran, delay);
+    if (job->fails >= LOOP_AT) say_tail(&job->log, 5);
+  }
+  if (job->again) job->again = 0, job->wanted = 1, job->fails = 0, job->due = now();
+  job->stopping = 0;
+  clean(job);
+}
+
+static void change_root(struct job *job, const char *layers, const char *why) {
+  if (job->layers && !strcmp(layers, job->layers)) return;
+  say("%s %s", job->name, why);
+  drop_root(job->name);
+  free(job->layers);
+  job->layers = strdup(layers);
+  job->root_made = make_root(job->name, layers);
+}
+
+/* One module is replaced, or put back, by a plan on the state disk and a restart. Where the new one cannot be had or does not stay alive, the
+ * one that the system came with is taken. */
+static void renew_root(struct job *job) {
+  char layers[4096];
+  if (job->starts && !job->put_back && planned_layers(job->name, layers, sizeof layers)) change_root(job, layers, "has other layers now");
+  if (!job->root_made && job->layers) job->root_made = make_root(job->name, job->layers);
+  if ((!job->root_made || job->fails >= GIVEN_UP_AT) && shipped_layers(job->name, layers, sizeof layers)) {
+    if (job->layers && strcmp(layers, job->layers)) job->put_back = 1;
+    change_root(job, layers, "does not work as it is on the state disk; the system's own is taken");
+  }
+  link_config(job->name, job->put_back);
+}
+
+static void launch(struct job *job) {
+  char bundle[256], pid_file[256];
+  snprintf(bundle, sizeof bundle, RUN "/bundles/%s", job->name);
+  snprintf(pid_file, sizeof pid_file, RUN "/pids/%s", job->name);
+  folders(RUN "/pids", 0755);
+  unlink(pid_file);
+  renew_root(job);
+  /* detached, so that there is no process for it but its own, whose parent is this one */
+  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, job->name, NULL};
+  job->starts++;
+  job->began = now();
+  job->deadline = now() + START_TIME;
+  job->phase = STARTING;
+  job->pid = start(argv, job->log.in);
+  if (job->pid < 0) {
+    say("%s cannot be started: %s", job->name, strerror(errno));
+    died(job, 127 << 8);
+  }
+}
+
+static void tell(struct job *job) {
+  job->stopping = 1;
+  job->deadline = now() + GRACE;
+  kill(job->pid, SIGTERM);
+}
+
+/* The runtime has made it, or has not. */
+static void made(struct job *job, int status) {
+  char path[256], text[32];
+  snprintf(path, sizeof path, RUN "/pids/%s", job->name);
+  pid_t pid = status == 0 && read_text(path, text, sizeof text) ? atoi(text) : 0;
+  if (pid <= 1) {
+    say("%s cannot be started (%s: %d)", job->name, RUNTIME, result(status));
+    if (job->fails < LOOP_AT - 1) say_tail(&job->log, 2);
+    return died(job, status ? status : 1 << 8);
+  }
+  job->pid = pid;
+  job->phase = RUNNING;
+  say("started %s", job->name);
+  for (int i = 0; i < MOST_STRAYS; i++)
+    if (strays[i].pid == pid && strays[i].when >= job->began) return died(job, strays[i].status);
+  if (!job->wanted || job->again) tell(job);
+}
+
+void job_ended(pid_t pid, int status) {
+  for (int i = 0; i < job_count; i++) {
+    struct job *job = &jobs[i];
+    if (job->pid != pid) continue;
+    if (job->phase == STARTING) made(job, status);
+    else if (job->phase == RUNNING) died(job, status);
+    else over(job);
+    return;
+  }
+  strays[stray_next++ % MOST_STRAYS] = (struct stray){pid, status, now()};
+}
+
+void stop_job(struct job *job) {
+  job->wanted = job->again = 0;
+  if (job->phase == WAITING) job->phase = ENDED;
+  if (job->phase == RUNNING && !job->stopping) tell(job);
+}
+
+void restart_job(struct job *job) {
+  job->fails = job->put_back = 0;
+  job->due = now();
+  if (job->phase == RUNNING || job->phase == STARTING) {
+    job->again = 1;
+    if (job->phase == RUNNING && !job->stopping) tell(job);
+  } else {
+    job->wanted = 1;
+    if (job->phase == ENDED) job->phase = WAITING;
+  }
+}
+
+/* Whether those that make the picture are ready, or have had their time: others would take the processor from them. */
+static int picture_there(void) {
+  static double began;
+  static int there;
+  int lacking = 0;
+  if (!began) began = now();
+  for (int i = 0; i < job_count; i++) lacking += !jobs[i].later && jobs[i].phase != ENDED && !jobs[i].ready;
+  if (!lacking || now() - began > PICTURE_TIME) there = 1;
+  return there;
+}
+
+int held_back(const struct job *job) {
+  return job->later && job->phase == WAITING && !picture_there();
+}
+
+/* In how many seconds it must be looked at again. */
+static double advance(struct job *job) {
+  if (under_systemd) return advance_watched(job);
+  double left = job->deadline - now();
+  switch (job->phase) {
+  case WAITING:
+    if (ending) job->phase = ENDED;
+    else if (held_back(job)) return 0.1;
+    else if (job->due > now()) return job->due - now();
+    else if (has_turn(job->name) && devices_there(job->name) && all_answer(job->sockets)) launch(job);
+    else return now() - job->due < 30 ? 0.02 : 0.5;
+    return 0.02;
+  case RUNNING:
+    if (!job->stopping) return NEVER;
+    if (left > 0) return left;
+    if (job->stopping == 1) say("%s does not end, it is killed", job->name);
+    job->stopping = 2;
+    kill(job->pid, SIGKILL);
+    job->deadline = now() + GRACE;
+    return GRACE;
+  case STARTING:
+  case CLEANING:
+    if (left > 0) return left;
+    say("%s: %s takes too long, it is killed", job->name, RUNTIME);
+    kill(job->pid, SIGKILL);
+    job->deadline = now() + GRACE;
+    return GRACE;
+  default:
+    return NEVER;
+  }
+}
+
+double advance_jobs(void) {
+  double wait = NEVER;
+  for (int i = 0; i < job_count; i++) {
+    double own = advance(&jobs[i]);
+    if (own < wait) wait = own;
+  }
+  return wait;
+}
+
+static int needed(const struct job *job) {
+  for (int i = 0; i < job_count; i++)
+    for (char **name = jobs[i].after; jobs[i].phase != ENDED && name && *name; name++)
+      if (!strcmp(*name, job->name)) return 1;
+  return 0;
+}
+
+/* Who is needed by none that still runs is told to end; in how many seconds to look again, 0 once all have ended. */
+double end_jobs(void) {
+  static double began;
+  int left = 0;
+  if (!began) began = now();
+  int late = now() - began > GRACE_OF_ALL;
+  for (int i = 0; i < job_count; i++) {
+    struct job *job = &jobs[i];
+    if (job->phase == ENDED) continue;
+    left++;
+    if (late && job->pid > 0) kill(job->pid, SIGKILL);
+    else if (!job->told && !needed(job)) job->told = 1, stop_job(job);
+  }
+  if (now() - began > GRACE_OF_ALL + 5) return 0;
+  return left ? 0.1 : 0;
+}

@@ -1,0 +1,145 @@
+/* /etc/machine/boot, which was resolved when the machine was built: lines, their fields parted by tabs.
+ *
+ *   version ID                    the first line: which system it is for
+ *   host    NAME                  what the machine is called
+ *   layers  NAME ID:ID:...        the container's root file system, the topmost layer first
+ *   ipc     NAME BYTES            an IPC namespace and a /dev/shm for it and those who join it
+ *   volume  SOURCE NAME TARGET    a folder, owned and filled at first as TARGET in NAME's image is
+ *   device  NAME FOLDER           what is in FOLDER is given to user 1000; NAME waits, not for ever, until something is
+ *   terminal NAME NUMBER KIND     a virtual terminal is given to NAME; those of the kind `draws` are started one after the other (or: text)
+ *   settled NAME                  it is started once drivers have been loaded for what there is
+ *   run     NAME RESTART SOCKET...  started once all of the sockets take connections; always, on-failure, never
+ *   later   NAME                  started once all that are not called so are ready, or have had their time
+ *   after   NAME OTHER...         ended before the others
+ *   ready   NAME SOCKET...        its own sockets that answer when it is ready
+ *   ask     NAME COMMAND...       must exit with 0 inside NAME when it is ready
+ *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file, or a folder that is not empty, with a word in it (or -)
+ *   link    PORT SOCKET           a virtual machine's serial port, by its name, leads to a socket
+ *
+ * What it does not know, it says and passes over. /state/machine/boot takes its place if it is for the same system: so is one module replaced.
+ */
+#include "init.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *place(void) {
+  char version[128], first[160], wanted[160];
+  if (!read_text(PLAN "/version", version, sizeof version)) return PLAN "/boot";
+  version[strcspn(version, "\n")] = 0;
+  snprintf(wanted, sizeof wanted, "version\t%s", version);
+  if (!read_text(STATE_PLAN "/boot", first, sizeof first)) return PLAN "/boot";
+  first[strcspn(first, "\n")] = 0;
+  return strcmp(first, wanted) ? PLAN "/boot" : STATE_PLAN "/boot";
+}
+
+static char **words(char **fields, int count) {
+  char **made = calloc(count + 1, sizeof *made);
+  for (int i = 0; made && i < count; i++) made[i] = strdup(fields[i]);
+  return made;
+}
+
+static int split(char *line, char **fields) {
+  int count = 0;
+  char *rest;
+  for (char *word = strtok_r(line, "\t\n", &rest); word && count < FIELDS - 1; word = strtok_r(NULL, "\t\n", &rest)) fields[count++] = word;
+  fields[count] = NULL;
+  return count;
+}
+
+static int of_job(struct job *job, char **fields, int count) {
+  const char *verb = fields[0];
+  if (!strcmp(verb, "layers")) {
+    job->layers = strdup(fields[2]);
+    if (!under_systemd) job->root_made = make_root(job->name, job->layers); /* now, since volumes are filled from it */
+  } else if (!strcmp(verb, "run")) {
+    job->restart = fields[2][0] == 'o' ? 'f' : fields[2][0];
+    job->sockets = words(fields + 3, count - 3);
+    job->phase = WAITING;
+    job->wanted = 1;
+    job->due = now();
+  } else if (!strcmp(verb, "after")) {
+    job->after = words(fields + 2, count - 2);
+  } else if (!strcmp(verb, "ready")) {
+    job->answers = words(fields + 2, count - 2);
+  } else if (!strcmp(verb, "ask")) {
+    job->asks = words(fields + 2, count - 2);
+  } else if (!strcmp(verb, "look")) {
+    job->looks = words(fields + 2, count - 2);
+  } else {
+    return 0;
+  }
+  return 1;
+}
+
+static void start_later(const char *name) {
+  struct job *job = find_job(name);
+  if (job) job->later = 1;
+}
+
+static void obey(char *line, int at) {
+  static const char *const about_jobs[] = {"layers", "run", "after", "ready", "ask", "look", NULL};
+  char *fields[FIELDS];
+  int count = split(line, fields);
+  const char *verb = count ? fields[0] : "#";
+  if (*verb == '#' || !strcmp(verb, "version")) return;
+  for (int i = 0; about_jobs[i] && count > 2; i++) {
+    if (strcmp(about_jobs[i], verb)) continue;
+    struct job *job = make_job(fields[1]);
+    if (job && of_job(job, fields, count)) return;
+    say("the boot plan has too many containers: %s is left out", fields[1]);
+    return;
+  }
+  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "later", "needs", NULL};
+  for (int i = 0; under_systemd && done[i]; i++)
+    if (!strcmp(done[i], verb)) return;
+  if (!strcmp(verb, "host") && count == 2) name_host(fields[1]);
+  else if (!strcmp(verb, "ipc") && count == 3) make_ipc(fields[1], fields[2]);
+  else if (!strcmp(verb, "volume") && count == 4) make_volume(fields[1], fields[2], fields[3]);
+  else if (!strcmp(verb, "device") && count == 3) declare_device(fields[1], fields[2]);
+  else if (!strcmp(verb, "settled") && count == 2) want_settled(fields[1]);
+  else if (!strcmp(verb, "later") && count == 2) start_later(fields[1]);
+  else if (!strcmp(verb, "needs") && count == 5) add_demand(fields + 1);
+  else if (!strcmp(verb, "terminal") && count == 4) declare_terminal(fields[1], fields[2], fields[3]);
+  else if (!strcmp(verb, "link") && count == 3) add_link(fields[1], fields[2]);
+  else say("line %d of the boot plan is not understood: %s", at, verb);
+}
+
+void read_plan(void) {
+  const char *path = place();
+  char *line = NULL;
+  size_t size = 0;
+  int at = 0;
+  FILE *plan = fopen(path, "re");
+  if (!plan) say("no boot plan: %s: %s", path, strerror(errno));
+  if (!strncmp(path, "/state/", 7)) say("plan: %s", path);
+  while (plan && getline(&line, &size, plan) > 0) obey(line, ++at);
+  if (plan) fclose(plan);
+  free(line);
+  keep_volumes();
+}
+
+static int layers_in(const char *plan_path, const char *name, char *layers, size_t size) {
+  char *line = NULL, *fields[FIELDS];
+  size_t room = 0;
+  int found = 0;
+  FILE *plan = fopen(plan_path, "re");
+  while (plan && !found && getline(&line, &room, plan) > 0) {
+    if (strncmp(line, "layers\t", 7) || split(line, fields) != 3 || strcmp(fields[1], name)) continue;
+    found = snprintf(layers, size, "%s", fields[2]) < (int)size;
+  }
+  if (plan) fclose(plan);
+  free(line);
+  return found;
+}
+
+/* What the plan says now, which may have been replaced since the start, of a container's layers. */
+int planned_layers(const char *name, char *layers, size_t size) {
+  return layers_in(place(), name, layers, size);
+}
+
+/* What the system itself came with. */
+int shipped_layers(const char *name, char *layers, size_t size) {
+  return layers_in(PLAN "/boot", name, layers, size);
+}

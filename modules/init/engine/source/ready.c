@@ -1,0 +1,102 @@
+/* Whether containers do what they are there for: their sockets are asked from here, all else by a command inside. */
+#include "init.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LATE 60.0       /* after its start, then the console shows what it lacks */
+#define UNTIL_CALM 20.0 /* seconds after the last start, then those that run are asked though others do not start */
+
+int machine_ready;
+static int excuse_said;
+
+static void is_ready(struct job *job) {
+  job->ready = 1;
+  say("ready %s", job->name);
+}
+
+/* First what it says itself; then whether it is seen, by who has its screen. */
+static void ask(struct job *job) {
+  int look = job->answered || !job->asks;
+  char **command = look ? job->looks + 1 : job->asks;
+  char *argv[FIELDS + 8] = {runtime(), "exec", "--user", "1000:1000", look ? job->looks[0] : job->name};
+  for (int i = 0; command[i] && i < FIELDS; i++) argv[i + 5] = command[i];
+  job->asked_at = now();
+  job->asker = start(argv, now() - job->began > LATE ? job->log.in : -1);
+}
+
+/* Whether nobody is just being started: an answer takes its time from those. */
+static int calm(void) {
+  double last = 0;
+  int moving = 0;
+  for (int i = 0; i < job_count; i++) {
+    if (jobs[i].phase == STARTING || (jobs[i].phase == WAITING && !jobs[i].starts && !held_back(&jobs[i]))) moving = 1;
+    if (jobs[i].starts && jobs[i].began > last) last = jobs[i].began;
+  }
+  return !moving || now() - last > UNTIL_CALM;
+}
+
+static void look_at_all(void) {
+  char names[256] = "";
+  double last = 0;
+  int lacking = 0, there = 0;
+  for (int i = 0; i < job_count; i++) {
+    if (jobs[i].began > last) last = jobs[i].began;
+    if (jobs[i].ready) there++;
+    if (jobs[i].ready || jobs[i].phase == ENDED) continue;
+    lacking++;
+    if (strlen(names) + strlen(jobs[i].name) + 2 < sizeof names) strcat(strcat(names, " "), jobs[i].name);
+  }
+  if (!lacking && there) {
+    machine_ready = 1;
+    write_text(RUN "/ready", "yes\n");
+    say("desktop ready");
+  } else if (!excuse_said && now() - last > 3 * UNTIL_CALM) {
+    excuse_said = 1;
+    say("not ready yet:%s", names);
+  }
+}
+
+/* In how many seconds to look again. */
+double advance_checks(void) {
+  double wait = NEVER;
+  int busy = 0;
+  if (ending) return NEVER;
+  for (int i = 0; i < job_count; i++) busy += jobs[i].asker > 0;
+  for (int i = 0; i < job_count; i++) {
+    struct job *job = &jobs[i];
+    if (job->phase != RUNNING || job->ready || job->stopping || job->asker > 0) continue;
+    if (!all_answer(job->answers)) wait = 0.05;
+    else if (!job->asks && !job->looks) is_ready(job);
+    else if (busy) continue;
+    else if (now() < job->ask_due || !calm()) wait = 0.05;
+    else ask(job), busy++; /* one after the other: each asks often, and must not take the time of those it waits for */
+  }
+  if (!machine_ready) {
+    look_at_all();
+    if (!excuse_said && wait > 5) wait = 5;
+  }
+  return wait;
+}
+
+int check_ended(pid_t pid, int status) {
+  for (int i = 0; i < job_count; i++) {
+    struct job *job = &jobs[i];
+    if (job->asker != pid) continue;
+    job->asker = 0;
+    if (job->phase != RUNNING) return 1;
+    if (status == 0) {
+      job->refusals = 0;
+      if (job->asks && job->looks && !job->answered) job->answered = 1;
+      else is_ready(job);
+    } else {
+      double took = now() - job->asked_at, late = job->asked_at - job->began > LATE;
+      if (late && job->refusals++ == 0) say("not ready: %s (%d)", job->name, result(status)), say_tail(&job->log, 1);
+      /* an answer takes the time of those who work for it; who looks at a screen sleeps most of his */
+      job->ask_due = now() + (late ? 5 : 0.2) + (job->answered || !job->asks ? 0 : 2 * took);
+    }
+    return 1;
+  }
+  return 0;
+}

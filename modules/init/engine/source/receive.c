@@ -1,0 +1,253 @@
+/* The slot that does not run, filled from outside: verbs of control.c whose bytes go by, each in a process of its own.
+ *
+ *   slots                     which slots there are, and how much the other one can take
+ *   clear                     the other slot cannot be started any more: it is going to be written
+ *   receive PART SIZE SHA256  system, store or boot. Answered by "at OFFSET"; then the bytes from there come. What had arrived when the line
+ *                             broke need not be sent again
+ *   place                     all that was received is there and is what was sent: the other slot is tried at the next start
+ *   rollback                  the other slot is tried at the next start as it is */
+#include "init.h"
+#include "sha256.h"
+#include "slot.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define RECEIVED RUN "/receive"
+#define BOOT RECEIVED "/boot.efi"
+#define PLACED PROGRAMS "/modulux.part"
+#define NOTED (8 << 20) /* bytes after which it is noted how far it got */
+
+static const char *const parts[] = {"system", "store", "boot", NULL};
+static unsigned char bytes[256 * 1024];
+
+static int tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int tell(const char *format, ...) {
+  va_list values;
+  va_start(values, format);
+  vdprintf(STDIN_FILENO, format, values);
+  va_end(values);
+  return 1;
+}
+
+static int refuse(const char *what) {
+  return tell("error %s: %s\n", what, strerror(errno));
+}
+
+static int other_slot(void) {
+  return own_slot() == 'a' ? 'b' : 'a';
+}
+
+static int open_part(const char *part, int flags) {
+  char wanted[64], disk[128];
+  if (!strcmp(part, "boot")) return open(BOOT, flags | O_CREAT | O_CLOEXEC, 0600);
+  snprintf(wanted, sizeof wanted, "PARTLABEL=modulux-%s-%c", part, other_slot());
+  return find_disk(wanted, disk, sizeof disk, 0) ? open(disk, flags | O_CLOEXEC) : -1;
+}
+
+static uint64_t room_for(const char *part) {
+  uint64_t room = 0;
+  int file = strcmp(part, "boot") ? open_part(part, O_RDONLY) : -1;
+  if (file < 0 || ioctl(file, BLKGETSIZE64, &room)) room = 0;
+  if (file >= 0) close(file);
+  return room;
+}
+
+/* How far a part has got, if it is the one with this sum; `whole` when it is known to be right. */
+static uint64_t noted(const char *part, const char *sum, int *whole) {
+  char path[128], text[160], its[65] = "", word[8] = "";
+  unsigned long long offset = 0;
+  snprintf(path, sizeof path, RECEIVED "/%s", part);
+  *whole = read_text(path, text, sizeof text) && sscanf(text, "%64s %llu %7s", its, &offset, word) == 3;
+  if (sum && strcmp(its, sum)) return *whole = 0;
+  return offset;
+}
+
+static void note(const char *part, const char *sum, uint64_t offset, const char *whole) {
+  char path[128], text[160];
+  snprintf(path, sizeof path, RECEIVED "/%s", part);
+  snprintf(text, sizeof text, "%s %llu%s\n", sum, (unsigned long long)offset, whole);
+  write_text(path, text);
+}
+
+static const char *entry_state(const struct entry *entry) {
+  return !*entry->name ? "empty" : entry->left < 0 ? "kept" : entry->left ? "trial" : "failed";
+}
+
+static int show_slots(void) {
+  struct entry a, b;
+  struct statvfs facts;
+  struct stat program = {.st_size = 0};
+  char path[256];
+  if (mount_esp(0)) return tell("error the boot programs cannot be read\n");
+  read_entries(&a, &b);
+  struct entry *other = own_slot() == 'a' ? &b : &a;
+  snprintf(path, sizeof path, PROGRAMS "/%s", other->name);
+  if (*other->name) stat(path, &program);
+  statvfs(ESP, &facts);
+  unmount_esp();
+  tell("slot\ta\t%s\t%s\nslot\tb\t%s\t%s\n", other == &b ? "running" : "-", entry_state(&a), other == &a ? "running" : "-", entry_state(&b));
+  tell("room\tsystem\t%llu\nroom\tstore\t%llu\n", (unsigned long long)room_for("system"), (unsigned long long)room_for("store"));
+  return tell("room\tboot\t%llu\n", (unsigned long long)facts.f_bavail * facts.f_frsize + program.st_size) - 1;
+}
+
+static int clear(void) {
+  struct entry a, b;
+  char path[256];
+  if (mount_esp(1)) return tell("error the boot programs cannot be changed\n");
+  read_entries(&a, &b);
+  struct entry *own = own_slot() == 'a' ? &a : &b, *other = own == &a ? &b : &a;
+  int on_trial = own->left >= 0;
+  for (int i = 0; i < 8 && !on_trial && *other->name; i++) {
+    snprintf(path, sizeof path, PROGRAMS "/%s", other->name);
+    if (unlink(path)) break;
+    read_entries(&a, &b);
+  }
+  int failed = *other->name != 0;
+  unlink(PLACED);
+  unmount_esp();
+  if (on_trial) return tell("error this slot is itself on trial: the other one is needed\n");
+  return failed ? refuse("the boot program of the other slot cannot be removed") : 0;
+}
+
+/* From the disk itself, not from memory. */
+static int is_what_was_sent(int file, uint64_t size, const char *sum) {
+  struct sha256 made;
+  char text[65];
+  fsync(file);
+  ioctl(file, BLKFLSBUF, 0);
+  posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+  sha256_begin(&made);
+  for (uint64_t at = 0; at < size;) {
+    ssize_t got = pread(file, bytes, size - at < sizeof bytes ? size - at : sizeof bytes, at);
+    if (got <= 0) return 0;
+    sha256_add(&made, bytes, got);
+    at += got;
+  }
+  sha256_text(&made, text);
+  return !strcmp(text, sum);
+}
+
+/* What still comes is no command. */
+static int wait_for_end(void) {
+  while (read(STDIN_FILENO, bytes, sizeof bytes) > 0) continue;
+  return 1;
+}
+
+static int take(int file, const char *part, const char *sum, uint64_t at, uint64_t size) {
+  uint64_t told = at;
+  while (at < size) {
+    ssize_t got = read(STDIN_FILENO, bytes, size - at < sizeof bytes ? size - at : sizeof bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break; /* who sends has left */
+    if (pwrite(file, bytes, got, at) != got) return refuse("it cannot be written"), wait_for_end();
+    at += got;
+    if (at - told < NOTED) continue;
+    told = at;
+    note(part, sum, at, "");
+  }
+  note(part, sum, at, "");
+  return at < size;
+}
+
+static int receive(const char *part, uint64_t size, const char *sum) {
+  int known = 0, whole;
+  for (int i = 0; parts[i]; i++) known |= !strcmp(part, parts[i]);
+  if (!known || !size || strlen(sum) != 64) return tell("error receive PART SIZE SHA256\n");
+  folders(RECEIVED, 0700);
+  int file = open_part(part, O_RDWR);
+  if (file < 0) return refuse("the other slot cannot be written");
+  if (strcmp(part, "boot") && room_for(part) < size) return tell("error the %s of the other slot has no room for it\n", part);
+  uint64_t at = noted(part, sum, &whole);
+  if (at > size) at = 0;
+  if (!whole) note(part, sum, at, "");
+  tell("at\t%llu\n", (unsigned long long)at);
+  if (take(file, part, sum, at, size)) return 1;
+  if (whole || is_what_was_sent(file, size, sum)) {
+    note(part, sum, size, " whole");
+    return 0;
+  }
+  note(part, sum, 0, "");
+  return tell("error what lies on the disk is not what was sent\n");
+}
+
+static int copy_to_esp(uint64_t size, const char *sum) {
+  int in = open(BOOT, O_RDONLY | O_CLOEXEC), out = open(PLACED, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  ssize_t got = -1;
+  while (in >= 0 && out >= 0 && (got = read(in, bytes, sizeof bytes)) > 0)
+    if (write(out, bytes, got) != got) return -1;
+  return got == 0 && is_what_was_sent(out, size, sum) && close(out) == 0 ? 0 : -1;
+}
+
+static int place(void) {
+  struct entry a, b;
+  char text[160], sum[65], to[128];
+  int whole;
+  for (int i = 0; parts[i]; i++) {
+    noted(parts[i], NULL, &whole);
+    if (!whole) return tell("error the %s has not arrived whole\n", parts[i]);
+  }
+  read_text(RECEIVED "/boot", text, sizeof text);
+  sscanf(text, "%64s", sum);
+  if (mount_esp(1)) return tell("error the boot programs cannot be changed\n");
+  unsigned highest = read_entries(&a, &b);
+  int failed = copy_to_esp(noted("boot", sum, &whole), sum);
+  sync();
+  snprintf(to, sizeof to, PROGRAMS "/modulux-%u-%c+1.efi", highest + 1, other_slot());
+  if (!failed) failed = rename(PLACED, to);
+  if (failed) unlink(PLACED);
+  int why = errno;
+  unmount_esp();
+  errno = why;
+  if (failed) return refuse("the boot program cannot be put in its place");
+  remove_tree(RECEIVED);
+  say("the slot %c is tried at the next start", other_slot());
+  return 0;
+}
+
+static int roll_back(void) {
+  struct entry a, b;
+  if (mount_esp(1)) return tell("error the boot programs cannot be changed\n");
+  unsigned highest = read_entries(&a, &b);
+  struct entry *other = own_slot() == 'a' ? &b : &a;
+  int there = may_start(other), failed = !there || rename_entry(other, highest + 1, "+1");
+  unmount_esp();
+  if (!there) return tell("error the other slot is %s\n", *other->name ? "one that failed" : "empty");
+  return failed ? tell("error the boot program cannot be renamed\n") : 0;
+}
+
+static int obey(char **words) {
+  if (!own_slot()) return tell("error this machine was not started from a disk with two slots\n");
+  if (!strcmp(words[0], "slots")) return show_slots();
+  if (!strcmp(words[0], "clear")) return clear();
+  if (!strcmp(words[0], "place")) return place();
+  if (!strcmp(words[0], "rollback")) return roll_back();
+  return words[1] && words[2] && words[3] ? receive(words[1], strtoull(words[2], NULL, 10), words[3]) : tell("error receive PART SIZE SHA256\n");
+}
+
+int is_slot_verb(const char *verb) {
+  static const char *const verbs[] = {"slots", "clear", "receive", "place", "rollback", NULL};
+  for (int i = 0; verbs[i]; i++)
+    if (!strcmp(verb, verbs[i])) return 1;
+  return 0;
+}
+
+/* The process that obeys, talking by `file` until it ends. */
+pid_t serve_slots(int file, char **words) {
+  int before = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  dup2(file, STDIN_FILENO);
+  pid_t pid = branch("slots");
+  if (pid == 0) _exit(obey(words) != 0);
+  if (before < 0) close(STDIN_FILENO);
+  else dup2(before, STDIN_FILENO), close(before);
+  return pid;
+}

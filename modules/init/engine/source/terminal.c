@@ -1,0 +1,104 @@
+/* Virtual terminals: which module has which, and whose is seen. Who draws on the graphics card takes it from the others as it starts, by
+ * bringing its terminal to the front; so they are started one after the other, and then the first of the plan is seen. */
+#include "init.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/tiocl.h>
+#include <linux/vt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONSOLE "/dev/tty0" /* that which is seen */
+#define TURN 90.0           /* seconds, then who is still not ready keeps the others from starting no longer */
+#define LOOK 1.0
+
+static struct terminal {
+  char *job;
+  int number, draws;
+} terminals[MOST];
+static int terminal_count, first_shown;
+
+static int on_console(unsigned long what, void *value) {
+  int file = open(CONSOLE, O_RDWR | O_NOCTTY | O_CLOEXEC), failed = file < 0 || ioctl(file, what, value), why = errno;
+  if (file >= 0) close(file);
+  errno = why;
+  return failed ? -1 : 0;
+}
+
+/* What the machine says stays on the first terminal, and does not go to that which is seen. */
+static void settle_messages(void) {
+  char words[] = {TIOCL_SETKMSGREDIRECT, 1};
+  on_console(TIOCLINUX, words);
+}
+
+void declare_terminal(const char *job, const char *number, const char *kind) {
+  char path[32];
+  if (terminal_count == MOST || atoi(number) < 1) return;
+  if (!terminal_count) settle_messages();
+  terminals[terminal_count++] = (struct terminal){strdup(job), atoi(number), !strcmp(kind, "draws")};
+  snprintf(path, sizeof path, "/dev/tty%d", atoi(number));
+  if (chown(path, USER, USER) || chmod(path, 0600)) say("%s cannot be given to %s: %s", path, job, strerror(errno));
+}
+
+static struct terminal *find_terminal(const char *job) {
+  for (int i = 0; i < terminal_count; i++)
+    if (!strcmp(terminals[i].job, job)) return &terminals[i];
+  return NULL;
+}
+
+/* Whether somebody has still to be drawn on a display: that is not seen while another display has the card. */
+static int is_drawn_on(const char *display) {
+  for (int i = 0; i < job_count; i++)
+    if (jobs[i].looks && !strcmp(jobs[i].looks[0], display) && jobs[i].wanted && !jobs[i].ready) return 1;
+  return 0;
+}
+
+/* Whether it is just taking the card, or has it for those who have never been seen. */
+static int takes_card(const char *name) {
+  struct job *job = find_job(name);
+  if (!job || job->phase == STARTING) return job != NULL;
+  return job->phase == RUNNING && (!job->ready || is_drawn_on(name)) && now() - job->began < TURN;
+}
+
+/* Whether a container may be started, as far as the card is concerned. */
+int has_turn(const char *name) {
+  struct terminal *own = find_terminal(name);
+  for (int i = 0; own && own->draws && i < terminal_count; i++)
+    if (&terminals[i] != own && terminals[i].draws && takes_card(terminals[i].job)) return 0;
+  return 1;
+}
+
+/* The terminal of a container comes to the front, once who is there has let go of the card; 0 when it cannot. */
+int show_terminal(const char *name) {
+  struct terminal *terminal = find_terminal(name);
+  if (!terminal) return errno = ESRCH, 0;
+  return on_console(VT_ACTIVATE, (void *)(long)terminal->number) == 0;
+}
+
+void each_terminal(void (*tell)(int file, const char *name, int number, int draws, int seen), int file) {
+  struct vt_stat state = {0};
+  on_console(VT_GETSTATE, &state);
+  for (int i = 0; i < terminal_count; i++)
+    tell(file, terminals[i].job, terminals[i].number, terminals[i].draws, terminals[i].number == state.v_active);
+}
+
+/* Once all that draw have come up, or had their time, the first is seen. In how many seconds to look again. */
+double advance_terminals(void) {
+  const char *first = NULL;
+  int others = 0;
+  if (first_shown || ending) return NEVER;
+  for (int i = 0; i < terminal_count; i++) {
+    struct job *job = terminals[i].draws ? find_job(terminals[i].job) : NULL;
+    if (!job) continue;
+    if (first) others++;
+    else first = job->name;
+    if (takes_card(job->name) || (job->phase == WAITING && !job->starts)) return LOOK;
+  }
+  first_shown = 1;
+  if (others && !show_terminal(first)) say("%s cannot be shown: %s", first, strerror(errno));
+  return NEVER;
+}

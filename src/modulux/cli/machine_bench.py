@@ -1,0 +1,43 @@
+"""`modulux machine bench`: how long a machine takes to boot, and where its seconds go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from modulux.cli.common import Common, Yes, ask
+from modulux.cli.host import prepare_host
+
+
+def bench_machine(
+    *,
+    rounds: Annotated[int, Parameter(help="boots of each")] = 3,
+    alone: Annotated[bool, Parameter(help="without Debian beside it")] = False,
+    picture: Annotated[Path | None, Parameter(name="--plot", help="an SVG file: where each second of a boot went")] = None,
+    yes: Yes = False,
+    common: Common | None = None,
+) -> None:
+    """Boot a machine with Xfce, and Debian with Xfce on the same kernel, in turn: seconds, memory, sizes."""
+    from modulux.bench.machines import measure
+    from modulux.cli.bench import show
+    from modulux.cli.machines import ensure_built
+    from modulux.errors import UsageError
+    from modulux.host.packages import emulator_needs, ensure, missing
+    from modulux.report import Note
+
+    common = common or Common()
+    if rounds < 1:
+        raise UsageError(f"--rounds {rounds}: at least one")
+    if picture and not picture.parent.is_dir():
+        raise UsageError(f"--plot {picture}: no such folder", hint=f"mkdir -p {picture.parent}")
+    ensure(missing(emulator_needs(firmware=False)), yes, ask)
+    prepare_host(common, yes)
+    file = Path(__file__).parents[1] / "bench/boot/machine.yaml"
+    built = ensure_built(str(file), common)
+    base = common.catalog.reference("base/debian-13")
+    found = measure(common.driver, built, base, rounds, lambda line: common.report(Note(line)), alone=alone)
+    common.result(found.results.to_json(), lambda console: show(console, found.results))
+    if picture:
+        picture.write_text(found.picture)

@@ -1,0 +1,163 @@
+"""`modulux machine run`: a machine, booted in QEMU."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from modulux.cli.common import Common, Yes, ask
+from modulux.cli.host import prepare_host
+
+EMPTY_DISK = 16 * 1024**3
+"""Size in bytes of a disk to install on, which takes no more room than what is written to it."""
+
+if TYPE_CHECKING:
+    from modulux.machine.running import Running
+
+
+def run_machine(
+    file: str = "xfce",
+    *,
+    built: Annotated[Path | None, Parameter(help="a folder of `machine build -o`, instead of building")] = None,
+    disk: Annotated[
+        Path | None, Parameter(help="boot this disk image by its firmware (UEFI) instead; made when it is not there")
+    ] = None,
+    iso: Annotated[
+        Path | None,
+        Parameter(help="boot this ISO image as its CD; made when it is not there. --disk then is the disk beside it"),
+    ] = None,
+    name: Annotated[str | None, Parameter(help="of the virtual machine and its disk; without, the machine's")] = None,
+    memory: Annotated[str | None, Parameter(help="of the virtual machine, such as 512m; without, what its file says")] = None,
+    processors: Annotated[int, Parameter(help="how many the virtual machine has")] = 2,
+    background: Annotated[bool, Parameter(help="return when the desktop is ready; `machine stop` ends it")] = False,
+    fresh: Annotated[bool, Parameter(help="no disk: what it writes is gone when it ends")] = False,
+    sound: Annotated[Path | None, Parameter(help="record what its sound card plays into this WAV file")] = None,
+    window: Annotated[bool, Parameter(help="show its screen in a window of this desktop (QEMU's GTK)")] = False,
+    timeout: Annotated[float, Parameter(help="seconds in which its desktop must be ready")] = 300.0,
+    yes: Yes = False,
+    common: Common | None = None,
+) -> None:
+    """Boot a machine in a virtual machine, with screen, sound, network and a disk; KVM where it works.
+
+    Parameters
+    ----------
+    file
+        a machine file, or a ready-made one's name
+    """
+    from modulux.machine import running as r
+    from modulux.machine.emulator import Machine, accelerator
+    from modulux.machine.firmware import variables
+    from modulux.machine.places import disks_folder, sockets_folder
+    from modulux.model.units import parse_size
+
+    common = common or Common()
+    disk, iso = (path.resolve() if path else None for path in (disk, iso))
+    built = _with_iso(file, iso, disk, yes, common) if iso else _prepared(file, built, disk, yes, common)
+    facts = r.record(built)
+    name = name or str(facts["name"])
+    machine = Machine(
+        built=built.resolve(),
+        sockets=sockets_folder(name),
+        state=None if fresh or disk or iso else r.state_disk(name, int(facts["state"])),
+        memory=parse_size(memory) if memory else int(facts["memory"]),
+        processors=processors,
+        accelerator=accelerator(built / "kernel"),
+        ports={int(inside): r.free_port() for inside in facts["ports"]},
+        sound=sound.resolve() if sound else None,
+        window=window,
+        disk=disk,
+        variables=variables(disks_folder(name) / "firmware.fd") if disk or iso else None,
+        fresh=fresh,
+        iso=iso,
+    )
+    running = r.start(name, machine)
+    seconds = _boot(running, timeout, common)
+    _tell(running, seconds, facts, common, background=background, installs=bool(iso and disk))
+    if not background:
+        _stay(running)
+
+
+def _prepared(file: str, built: Path | None, disk: Path | None, yes: bool, common: Common) -> Path:
+    """The folder of what is booted, and the disk too, each built if it is not there."""
+    from modulux.cli.machines import disk_of, ensure_built
+    from modulux.host.packages import emulator_needs, ensure, missing
+    from modulux.machine.disk import taken
+
+    ensure(missing(emulator_needs(firmware=disk is not None)), yes, ask)
+    if disk and disk.exists():
+        return taken(disk)
+    if built is None:
+        prepare_host(common, yes)
+        built = ensure_built(file, common)
+    if disk:
+        disk_of(built, disk, common)
+        return taken(disk)
+    return built
+
+
+def _with_iso(file: str, iso: Path, disk: Path | None, yes: bool, common: Common) -> Path:
+    """The folder of what is known of an ISO image, which is made if it is not there, as is an empty disk beside it."""
+    from modulux.cli.machines import described, ensure_built, iso_of
+    from modulux.host.packages import emulator_needs, ensure, missing
+    from modulux.machine.disk import note_beside, taken
+
+    ensure(missing(emulator_needs(firmware=True)), yes, ask)
+    if not iso.exists():
+        prepare_host(common, yes)
+        iso_of(described(file, common), ensure_built(file, common), iso, common)
+    built = taken(iso)
+    if disk:
+        if not disk.exists():
+            with disk.open("wb") as empty:
+                empty.truncate(EMPTY_DISK)
+        note_beside(disk, built)  # of what will be on it
+    return built
+
+
+def _boot(running: Running, timeout: float, common: Common) -> float:
+    """Wait until the desktop is ready, which is told as it happens; seconds from power-on. What does not get there is ended."""
+    from modulux.machine.running import stop, wait_ready
+    from modulux.report import Note, step
+
+    try:
+        with step(common.report, "boot", f"booting `{running.name}` ({running.machine.accelerator})"):
+            return wait_ready(running, timeout, lambda at, words: common.report(Note(f"{at:6.1f} s  {words}")))
+    except BaseException:
+        stop(running, grace=10)
+        raise
+
+
+def _tell(
+    running: Running, seconds: float, facts: dict[str, object], common: Common, *, background: bool, installs: bool
+) -> None:
+    from modulux.cli.machine_open import ways
+
+    found = ways(running, facts)
+    result = {"name": running.name, "pid": running.pid, "seconds": seconds, "screen": running.screen, **found}
+
+    def show(console: Console) -> None:
+        console.print(f"{running.name} runs; its desktop was ready {seconds:.1f} s after power-on.")
+        if running.screen:
+            console.print(f"  its screen    {running.screen}   password {running.password}   (any VNC client)")
+        for kind, way in found.items():
+            console.print(f"  {kind:<13} {way}")
+        if installs:
+            console.print(f"  install it    modulux machine console {running.name}")
+        console.print(f"  stop it       {f'modulux machine stop {running.name}' if background else 'Ctrl-C'}")
+
+    common.result(result, show)
+
+
+def _stay(running: Running) -> None:
+    """Until the machine goes off, or somebody presses Ctrl-C, which is its power button."""
+    from modulux.machine.running import stop
+
+    try:
+        while running.alive():
+            time.sleep(0.3)
+    except KeyboardInterrupt:
+        stop(running)

@@ -1,0 +1,31 @@
+"""`modulux machine stop`: the power button of a machine that runs in QEMU."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from modulux.cli.common import Common
+
+
+def stop(
+    name: str,
+    *,
+    grace: Annotated[float, Parameter(help="seconds after which what hangs is cut off")] = 60.0,
+    common: Common | None = None,
+) -> None:
+    """End a machine that runs in QEMU as its power button would; what hangs is cut off.
+
+    Parameters
+    ----------
+    name
+        the machine's name
+    """
+    from modulux.machine.running import named
+    from modulux.machine.running import stop as end
+
+    common = common or Common()
+    by_itself = end(named(name), grace)
+    text = f"{name} is off." if by_itself else f"{name} did not go off by itself within {grace:.0f} s; it was cut off."
+    common.result({"name": name, "by_itself": by_itself}, lambda console: console.print(text))

@@ -1,0 +1,82 @@
+"""What the verbs of machines share: a machine file, read, with what it runs."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from modulux.cli.common import Common, find_desktop, read_desktop
+from modulux.machine.build import Parts, build, is_current
+from modulux.machine.compose import plan_machine, with_installer
+from modulux.machine.disk import make
+from modulux.machine.files import machine_file, read_machine
+from modulux.machine.iso import Source
+from modulux.machine.iso import make as make_iso
+from modulux.machine.live import drivers, fill
+from modulux.machine.places import built_folder
+from modulux.machine.slot import obtain
+from modulux.machine.tools import MODULE, Tools
+from modulux.model.desktop import Desktop
+from modulux.model.machine import Machine
+from modulux.model.plan import Plan
+
+
+@dataclass(frozen=True)
+class Described:
+    """A machine file and what it comes to."""
+
+    path: Path
+    machine: Machine
+    plan: Plan
+
+
+def described(word: str, common: Common) -> Described:
+    """The machine that a person's word means: a file, or a ready-made one's name.
+
+    Raises:
+        FileError, ResolveError: it is not there, or its parts do not go together.
+    """
+    path = machine_file(word)
+    machine = read_machine(path)
+    return Described(path, machine, _plan(machine, path, common))
+
+
+def _plan(machine: Machine, path: Path, common: Common) -> Plan:
+    return plan_machine(machine, common.catalog, lambda name: _desktop(name, path.parent))
+
+
+def _desktop(word: str, beside: Path) -> Desktop:
+    """A desktop's file by its path, meant from where the machine file lies, or by its name."""
+    near = beside / word
+    return read_desktop(near if "/" in word and near.is_file() else find_desktop(word))
+
+
+def disk_of(built: Path, disk: Path, common: Common) -> int:
+    """Make a disk image of a built machine; its size in bytes."""
+    return make(built, disk, Tools(common.driver, common.catalog.reference(MODULE)), common.report)
+
+
+def iso_of(found: Described, built: Path, iso: Path, common: Common) -> int:
+    """Make an ISO image of the machine in the folder `built`; its size in bytes."""
+    parts = Parts(common.catalog, common.driver, common.sources, common.report)
+    machine, beside = found.machine, found.path.parent
+    kernel = obtain(
+        machine.kernel, beside, catalog=parts.catalog, engine=parts.engine, sources=parts.sources, report=parts.report
+    ).kernel
+    with tempfile.TemporaryDirectory() as folder:
+        more = Path(folder) / "more"
+        plan = _plan(with_installer(machine), found.path, common)
+        fill(more, machine, plan, built=built, kernel=kernel, parts=parts)
+        source = Source(built, drivers(machine, kernel), more)
+        return make_iso(source, iso, Tools(parts.engine, parts.catalog.reference(MODULE)), parts.report)
+
+
+def ensure_built(word: str, common: Common) -> Path:
+    """The folder of the machine as it is described today, built unless it is there already."""
+    found = described(word, common)
+    parts = Parts(common.catalog, common.driver, common.sources, common.report)
+    out = built_folder(found.machine.name)
+    if not is_current(found.machine, found.plan, out, parts):
+        build(found.machine, found.plan, found.path.parent, out, parts)
+    return out

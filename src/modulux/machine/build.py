@@ -1,0 +1,271 @@
+"""A machine file → what is booted: a kernel, a start-up archive, the read-only system, the store of layers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modulux import __version__
+from modulux.engine.protocol import Engine, ImageFacts
+from modulux.errors import HostError
+from modulux.images.build import Sources
+from modulux.images.build import build as build_images
+from modulux.machine import layers, profiles
+from modulux.machine.bootplan import boot_lines, rfb_socket
+from modulux.machine.bundle import runtime_config, seccomp_rules
+from modulux.machine.compose import needs_of
+from modulux.machine.demands import boot_lines as looked_at_boot
+from modulux.machine.demands import refuse, shipped
+from modulux.machine.slot import Whole, obtain
+from modulux.machine.tools import MODULE, Tools
+from modulux.machine.units import FOLDER as UNITS
+from modulux.machine.units import seccomp_file, units
+from modulux.model.machine import Machine
+from modulux.model.plan import Container, Plan, fingerprint
+from modulux.paths import cache
+from modulux.report import Report, step
+from modulux.resolve.catalog import Catalog
+
+SECCOMP = "/usr/share/containers/seccomp.json"
+"""In the image of the tools: the engines' own filter, for modules that bring none."""
+
+KERNEL, START, SYSTEM, STORE, RECORD = "kernel", "initramfs", "system.erofs", "store.erofs", "machine.json"
+"""The files of a built machine."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a machine is built with."""
+
+    catalog: Catalog
+    engine: Engine
+    sources: Sources
+    report: Report
+
+
+@dataclass(frozen=True)
+class Built:
+    """A machine on this host's disk. Sizes in bytes."""
+
+    folder: Path
+    name: str
+    version: str
+    kernel: str
+    sizes: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "folder": str(self.folder),
+            "name": self.name,
+            "version": self.version,
+            "kernel": self.kernel,
+            "sizes": self.sizes,
+        }
+
+
+def build(machine: Machine, plan: Plan, beside: Path, out: Path, parts: Parts) -> Built:
+    """Build the machine into the folder `out`; a file of an earlier build is replaced when the new one is whole.
+
+    Args:
+        plan: what it runs, as `plan_machine` gives it.
+        beside: the folder that relative paths of the machine file are meant from.
+
+    Raises:
+        ResolveError: the kernel lacks what a module needs.
+    """
+    catalog, engine, report = parts.catalog, parts.engine, parts.report
+    init = f"init/{machine.init}"
+    kernel = obtain(machine.kernel, beside, catalog=catalog, engine=engine, sources=parts.sources, report=report)
+    needs = needs_of(plan, catalog)
+    refuse(str(machine.kernel), kernel.lacks(needs, machine.profile))
+    demands = looked_at_boot(shipped(), needs)
+    wanted = {i.reference: i for i in (*plan.images, *catalog.images([init, MODULE]))}
+    build_images(list(wanted.values()), catalog, engine, parts.sources, report)
+    made = made_of(machine, plan, parts)
+    tools = Tools(engine, catalog.reference(MODULE))
+    facts = layers.image_facts(engine, sorted({c.image for c in plan.containers}))
+    kept = layers.keep(facts, tools, report)
+    out.mkdir(parents=True, exist_ok=True)
+    (cache() / "machine").mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=cache() / "machine", prefix="assembling."))
+    try:
+        work.chmod(0o755)
+        with step(report, "machine", f"putting the machine `{machine.name}` together"):
+            _Assembly(machine, plan, kernel, catalog.reference(init), facts, kept, tools, work, made, demands).run()
+            return _finish(machine, kernel, work, out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Assembly:
+    """What goes into a machine, and the folder in which it is put together."""
+
+    machine: Machine
+    plan: Plan
+    kernel: Whole
+    init: str
+    facts: Mapping[str, ImageFacts]
+    layers: Mapping[str, Sequence[Path]]
+    tools: Tools
+    work: Path
+    made_of: str
+    demands: Sequence[str]
+
+    def run(self) -> None:
+        self.tools.run(
+            self.init, self.work, "cp", "-R", "--preserve=mode,links", "--no-dereference", "/system", "/initramfs", "/job/"
+        )
+        self._modules()
+        self._settings(self.work / "system/etc/machine")
+        into = self.work / "store/layers"
+        into.mkdir(parents=True)
+        for path in sorted({path for paths in self.layers.values() for path in paths}):
+            link(path, into / path.name)
+        self.tools.do("assemble", self.work)
+        self._record()
+
+    def _modules(self) -> None:
+        """Those of the kernel that the machine carries; the start-up archive has those it begins with, in their order."""
+        chosen, start = profiles.profile(self.machine.profile), self.work / "initramfs"
+        kernel = self.kernel.kernel
+        profiles.write_subset(kernel, profiles.subset(kernel, chosen), self.work / "system")
+        profiles.start_archive(kernel, profiles.start(kernel, chosen), start, "order")
+
+    def _settings(self, folder: Path) -> None:
+        names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}
+        self._configurations(folder)
+        version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands])
+        (folder / "boot").write_text(plan_lines(self.machine, self.plan, names, self.demands, version))
+        (folder / "init").write_text(f"{self.machine.init}\n")
+        (folder / "hostname").write_text(f"{self.machine.name}\n")
+        (folder / "version").write_text(f"{version}\n")
+
+    def _configurations(self, folder: Path) -> None:
+        """What starts each container: an OCI runtime's configuration, or a unit of systemd."""
+        into = folder / "bundles"
+        if self.machine.init == "engine":
+            bundles(self.plan, self.facts, self.tools, into)
+            return
+        into.mkdir(parents=True, exist_ok=True)
+        for c in self.plan.containers:
+            if c.seccomp:
+                shutil.copyfile(c.seccomp, self.work / "system" / seccomp_file(c).lstrip("/"))
+        place = self.work / "system" / UNITS
+        place.mkdir(parents=True, exist_ok=True)
+        for name, text in units(self.plan, self.facts).items():
+            (place / name).write_text(text)
+            (into / name).write_text(text)  # beside what the version is made of
+
+    def _record(self) -> None:
+        record = {
+            "name": self.machine.name,
+            "version": (self.work / "system/etc/machine/version").read_text().strip(),
+            "kernel": self.kernel.version,
+            "init": self.machine.init,
+            "profile": self.machine.profile,
+            "memory": self.machine.memory,
+            "state": self.machine.state,
+            "trial": self.machine.trial,
+            "verity": {part: (self.work / f"{part}.verity").read_text().strip() for part in ("system", "store")},
+            "containers": [c.name for c in self.plan.containers],
+            "ports": [p.host_port for c in self.plan.containers for p in c.publish],
+            "gateways": [_gateway(c) for c in self.plan.containers if c.publish],
+            "made_of": self.made_of,
+        }
+        (self.work / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+        shutil.copyfile(self.kernel.image, self.work / KERNEL)
+        (self.work / "initramfs.zst").rename(self.work / f"{START}.done")
+
+
+def plan_lines(machine: Machine, plan: Plan, names: Mapping[str, Sequence[str]], demands: Sequence[str], version: str) -> str:
+    """The boot plan's text; `names` are the ids of each image's layers, `version` that of the system it is for."""
+    lines = boot_lines(plan, names, rfb_socket(plan), version=version, host=machine.name)
+    return "".join(f"{line}\n" for line in (*lines, *demands))
+
+
+def _gateway(c: Container) -> dict[str, Any]:
+    return {"name": c.name, "desktop": c.hostname, "ports": {p.interface: p.host_port for p in c.publish}}
+
+
+def made_of(machine: Machine, plan: Plan, parts: Parts) -> str:
+    """A fingerprint of all that a machine is built from, images by their ids: it tells whether a built one is of today."""
+    catalog = parts.catalog
+    kernel = [f"kernel/{machine.kernel.module}"] if machine.kernel.module in _kernels(catalog) else []
+    own = [catalog.reference(id) for id in (f"init/{machine.init}", MODULE, *kernel)]
+    ids = parts.engine.image_ids([*own, *sorted({c.image for c in plan.containers})])
+    return fingerprint([machine.model_dump(mode="json"), plan.to_json(), own, ids, __version__])
+
+
+def _kernels(catalog: Catalog) -> set[str]:
+    return {id.partition("/")[2] for id in catalog.ids if id.startswith("kernel/")}
+
+
+def is_current(machine: Machine, plan: Plan, out: Path, parts: Parts) -> bool:
+    """Whether the folder holds the machine as it would be built now. Kernels that are no modules of ours are looked at anew."""
+    try:
+        noted = json.loads((out / RECORD).read_text())["made_of"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return machine.kernel.module is not None and bool(noted == made_of(machine, plan, parts))
+
+
+def noted(folder: Path) -> dict[str, Any]:
+    """What was noted about the machine in that folder; nothing where none was built."""
+    try:
+        return dict(json.loads((folder / RECORD).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def bundles(plan: Plan, facts: Mapping[str, ImageFacts], tools: Tools, folder: Path) -> None:
+    """Each container's configuration for the OCI runtime, as FOLDER/NAME.json."""
+    default = json.loads(tools.engine.do(tools.engine.once_argv(tools.image, ["cat", SECCOMP])))
+    kept = frozenset(v.name for v in plan.volumes if v.kept)
+    folder.mkdir(parents=True, exist_ok=True)
+    for c in plan.containers:
+        rules = seccomp_rules(_filter(c, default), c.capabilities)
+        made = runtime_config(c, facts[c.image], rules, kept)
+        (folder / f"{c.name}.json").write_text(json.dumps(made, sort_keys=True))
+
+
+def _filter(c: Container, default: dict[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(Path(c.seccomp).read_text())) if c.seccomp else default
+
+
+def version_of(settings: Path, kernel: Whole, lines: Sequence[str]) -> str:
+    """Sixteen hexadecimal digits that change with what is booted: the kernel, the boot plan, every container and layer."""
+    digest = hashlib.sha256("\n".join([kernel.version, *lines]).encode())
+    for path in sorted(p for p in settings.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(settings)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def link(path: Path, target: Path) -> None:
+    """The same file under another name; a copy where that cannot be."""
+    try:
+        target.hardlink_to(path)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
+def _finish(machine: Machine, kernel: Whole, work: Path, out: Path) -> Built:
+    sizes = {}
+    for name, source in ((KERNEL, KERNEL), (START, f"{START}.done"), (SYSTEM, SYSTEM), (STORE, STORE), (RECORD, RECORD)):
+        new = out / f".{name}.new"
+        try:
+            shutil.copyfile(work / source, new)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise HostError(f"{new}: {error.strerror}", hint="another folder: modulux machine build -o DIR") from None
+        sizes[name] = new.stat().st_size
+    for name in sizes:
+        (out / f".{name}.new").replace(out / name)
+    version = json.loads((out / RECORD).read_text())["version"]
+    return Built(out, machine.name, version, kernel.version, sizes)

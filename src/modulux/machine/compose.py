@@ -1,0 +1,157 @@
+"""A machine and its desktops → one plan for all that it boots. Pure.
+
+A desktop's file is the same on a machine as in an engine; what differs is told here: its display is the one on the graphics
+card, its sound goes to the card, and there are services that a machine has once for all desktops (`per: machine`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from modulux.errors import ResolveError
+from modulux.machine.bundle import DEVICES
+from modulux.machine.demands import Needing, needing
+from modulux.model.desktop import Desktop, Use
+from modulux.model.machine import OWN, Machine, MachineDesktop
+from modulux.model.module import Role
+from modulux.model.plan import Container, Plan, Volume
+from modulux.resolve.catalog import Catalog
+from modulux.resolve.plan import TERMINAL, HostFacts, container_name, resolve
+
+INSTALLER = "installer"
+"""The service that a machine has beside its own when it is started from a medium, and not when it is installed."""
+
+NETWORK = "network"
+"""The service that asks for an address; left out where a machine has `network: none`."""
+
+LOGIN = "login"
+"""The service that asks for a password; only where a machine has a `login:`."""
+
+TEXT, DRAWN = range(2, 7), range(7, 13)
+"""Virtual terminals (Ctrl-Alt-F2 and so on) of modules that write on them, and of displays; the first is the machine's own."""
+
+
+def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Desktop]) -> Plan:
+    """Everything that the machine runs, in an order in which it can be started.
+
+    Args:
+        read: gives the desktop of a name or path.
+
+    Raises:
+        ResolveError: parts that do not go together, or a desktop named twice.
+    """
+    facts = HostFacts(timezone=machine.timezone, devices=frozenset(DEVICES), machine=machine.name)
+    plans: list[Plan] = []
+    for number, entry in enumerate(machine.desktops):
+        desktop = adapted(read(entry.desktop), entry, machine, catalog, number)
+        if any(plan.desktop == desktop.name for plan in plans):
+            raise ResolveError(f"the machine `{machine.name}` names the desktop `{desktop.name}` twice")
+        plans.append(resolve(desktop, catalog, facts, entry.desktop))
+    plan = with_terminals(merged(machine.name, plans, catalog), catalog)
+    if machine.init == "systemd" and len([c for c in plan.containers if c.role == Role.DISPLAY and c.devices]) > 1:
+        raise ResolveError(  # they take the card from one another as they start, and systemd starts them side by side
+            "systemd starts displays side by side, and two cannot share a card so",
+            hint="`init: engine`, or `display: own` for all desktops but one",
+        )
+    return plan
+
+
+def with_installer(machine: Machine) -> Machine:
+    """The same machine, and what installs it."""
+    return machine.model_copy(update={"services": [*machine.services, Use(module=INSTALLER)]})
+
+
+def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: Catalog, number: int) -> Desktop:
+    """The desktop as this machine runs it, `number` being its place among the machine's desktops."""
+    changes: dict[str, Any] = {"services": [*desktop.services, *_services(desktop, machine)]}
+    display = entry.display or machine.display
+    if display != OWN and desktop.display is not None:
+        changes["display"] = Use(module=display)
+        changes["services"] += _taken(f"display/{display}", changes["services"], catalog)
+        if machine.audio != OWN:
+            changes["audio"] = Use(module=machine.audio)
+    for key in ("screen", "locale", "keyboard"):
+        if getattr(machine, key) is not None:
+            changes[key] = getattr(machine, key)
+    if desktop.gateway is not None:
+        own = machine.gateway
+        ports = {"port": own.port + number, "vnc_port": own.vnc_port + number}
+        changes["gateway"] = desktop.gateway.model_copy(update={"address": own.address, **ports})
+    return desktop.model_copy(update=changes)
+
+
+def _services(desktop: Desktop, machine: Machine) -> list[Use]:
+    named = [*machine.services, *([Use(module=NETWORK)] if machine.network != "none" else [])]
+    if machine.login:
+        named.append(Use.model_validate({"module": LOGIN, "password": machine.login.word}))
+    return [use for use in named if use.module not in {s.module for s in desktop.services}]
+
+
+def _taken(id: str, there: Sequence[Use], catalog: Catalog) -> list[Use]:
+    """Services of the whole machine that this module asks for, such as the one that knows its devices."""
+    names = catalog.services(catalog.module(id).contract)
+    wanted = [name for name in names if catalog.module(f"service/{name}").contract.per == "machine"]
+    return [Use(module=name) for name in wanted if name not in {use.module for use in there}]
+
+
+def merged(machine: str, plans: Sequence[Plan], catalog: Catalog) -> Plan:
+    """One plan of several, in which the modules that are `per: machine` are there once, under the machine's name."""
+    images = {i.reference: i for plan in plans for i in plan.images}
+    volumes: dict[str, Volume] = {}
+    containers: dict[str, Container] = {}
+    common: dict[str, str] = {}
+    for plan in plans:
+        for c in plan.containers:
+            if catalog.module(c.module).contract.per == "machine":
+                common[c.name] = container_name(machine, c.short)
+        names = {v.name: _renamed(v.name, common) for v in plan.volumes}
+        volumes |= {names[v.name]: dataclasses.replace(v, name=names[v.name]) for v in plan.volumes}
+        for c in plan.containers:
+            containers.setdefault(common.get(c.name, c.name), _moved(c, machine, common, names))
+    return Plan(machine, tuple(images.values()), tuple(volumes.values()), (), tuple(containers.values()))
+
+
+def _renamed(volume: str, common: dict[str, str]) -> str:
+    owner = next((name for name in common if volume.startswith(f"{name}.")), None)
+    return common[owner] + volume.removeprefix(owner) if owner else volume
+
+
+def _moved(c: Container, machine: str, common: dict[str, str], volumes: dict[str, str]) -> Container:
+    mounts = tuple(dataclasses.replace(m, source=volumes.get(m.source, m.source)) for m in c.mounts)
+    after = tuple(common.get(name, name) for name in c.after)
+    listen = {f"MODULUX_PORT_{p.interface.upper()}": str(p.host_port) for p in c.publish}
+    if c.publish:  # there is nobody else to publish a port: the module has the machine's own network
+        listen["MODULUX_LISTEN"] = c.publish[0].address
+    moved = dataclasses.replace(c, mounts=mounts, after=after, env=c.env | listen)
+    return dataclasses.replace(moved, name=common[c.name], hostname=machine) if c.name in common else moved
+
+
+def with_terminals(plan: Plan, catalog: Catalog) -> Plan:
+    """Each module that wants a virtual terminal with the next one of its kind, in the order of the plan.
+
+    Raises:
+        ResolveError: there are none left.
+    """
+    free = {True: iter(DRAWN), False: iter(TEXT)}
+    made = []
+    for c in plan.containers:
+        wants = catalog.module(c.module).contract.terminal
+        number = next(free[c.role == Role.DISPLAY], None) if wants else None
+        if wants and number is None:
+            hint = "F7 to F12 are for displays, F2 to F6 for others"
+            raise ResolveError(f"no virtual terminal is left for `{c.module}`", hint=hint)
+        made.append(_on_terminal(c, str(number)) if wants else c)
+    return dataclasses.replace(plan, containers=tuple(made))
+
+
+def _on_terminal(c: Container, number: str) -> Container:
+    command = tuple(word.replace(TERMINAL, number) for word in c.command)
+    env = {name: value.replace(TERMINAL, number) for name, value in c.env.items()}
+    return dataclasses.replace(c, command=command, env=env, devices=(*c.devices, f"/dev/tty{number}"))
+
+
+def needs_of(plan: Plan, catalog: Catalog) -> list[Needing]:
+    """What the modules of a machine declare, for its kernel to have."""
+    return needing({c.module: catalog.module(c.module).contract for c in plan.containers})

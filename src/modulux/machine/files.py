@@ -1,0 +1,82 @@
+"""Machine files: finding them, reading them, and writing another kernel into one."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from modulux.errors import FileError, ResolveError
+from modulux.model.kernel import KernelUse
+from modulux.model.machine import Login, Machine
+from modulux.paths import shipped
+from modulux.resolve.files import close_to, load, read_yaml, validate
+
+
+def machine_file(word: str) -> Path:
+    """A path, or the name of a shipped machine file.
+
+    Raises:
+        FileError: there is none.
+    """
+    path = Path(word)
+    if path.suffix in {".yaml", ".yml"} or "/" in word:
+        if not path.is_file():
+            raise FileError("no such file", file=word)
+        return path
+    found = shipped("machines") / f"{word}.yaml"
+    if not found.is_file():
+        names = sorted(p.stem for p in shipped("machines").glob("*.yaml"))
+        hint = close_to(word, names) or f"ready-made are: {', '.join(names)}; or give the path of a machine file"
+        raise FileError(f"there is no machine `{word}`", hint=hint)
+    return found
+
+
+def read_machine(path: Path) -> Machine:
+    """The machine that the file describes.
+
+    Raises:
+        FileError: it does not fit.
+    """
+    machine = load(path, Machine)
+    if machine.login is None or machine.login.password_file is None:
+        return machine
+    found = validate({"password-hash": _hash_in(path.parent / machine.login.password_file)}, Login, str(path))
+    return machine.model_copy(update={"login": found})
+
+
+def _hash_in(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"cannot be read: {error}", file=str(path), hint="`login: {password-file: …}` names it") from None
+
+
+def kernel_named(word: str) -> KernelUse:
+    """The kernel that a person's word means."""
+    return validate(word, KernelUse, "the kernel")
+
+
+def with_kernel(path: Path, kernel: str) -> str:
+    """The file's text with another `kernel:`, its comments where they were."""
+    if path.is_relative_to(shipped("machines")):
+        raise ResolveError(f"{path.name} is shipped with Modulux", hint="copy it, and change the copy")
+    read_yaml(path)  # its errors name the line
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    data = yaml.load(path.read_text(encoding="utf-8"))
+    data["kernel"] = kernel
+    out = io.StringIO()
+    yaml.dump(data, out)
+    return out.getvalue()
+
+
+def replace(path: Path, text: str) -> None:
+    """Write the file anew: all of it or nothing, whatever happens; a link stays one."""
+    real = path.resolve()
+    new = real.with_name(f".{real.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.chmod(real.stat().st_mode & 0o777)
+    new.replace(real)

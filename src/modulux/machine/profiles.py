@@ -1,0 +1,117 @@
+"""What a machine carries of a kernel's modules, by what it runs on (`profiles.yaml`)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pydantic import Field, RootModel
+
+from modulux.errors import ResolveError
+from modulux.machine.kernel import Kernel, module_content, module_name
+from modulux.model.base import Model
+from modulux.resolve.files import close_to, load
+
+LISTS = ("modules.builtin", "modules.builtin.modinfo", "modules.order")
+"""What depmod reads beside the modules, as it came with the kernel."""
+
+
+class Profile(Model):
+    """Some of a kernel's modules."""
+
+    like: str | None = None
+    start: list[str] = Field(default_factory=list)
+    medium: list[str] = Field(default_factory=list)
+    modules: list[str] = Field(default_factory=list)
+    folders: list[str] = Field(default_factory=list)
+    without: list[str] = Field(default_factory=list)
+
+
+class Profiles(RootModel[dict[str, Profile]]):
+    """All profiles, by name."""
+
+
+def profile(name: str, file: Path | None = None) -> Profile:
+    """The profile of that name, with all of what it is `like`.
+
+    Raises:
+        ResolveError: there is none.
+    """
+    there = load(file or Path(__file__).with_name("profiles.yaml"), Profiles).root
+    if name not in there:
+        raise ResolveError(f"there is no profile `{name}`", hint=close_to(name, list(there)) or f"profiles: {', '.join(there)}")
+    own = there[name]
+    if own.like is None:
+        return own
+    other = profile(own.like, file)
+    return Profile(
+        start=[*other.start, *own.start],
+        medium=[*other.medium, *own.medium],
+        modules=[*other.modules, *own.modules],
+        folders=[*other.folders, *own.folders],
+        without=[*other.without, *own.without],
+    )
+
+
+def start(kernel: Kernel, chosen: Profile) -> list[Path]:
+    """Files of the initramfs, in the order in which they are loaded."""
+    return kernel.in_order(name for name in chosen.start if kernel.has(name))
+
+
+def medium(kernel: Kernel, chosen: Profile) -> list[Path]:
+    """Files that are loaded after those of the initramfs where the machine is started from a CD or a memory stick."""
+    found = kernel.in_order(name for name in (*chosen.start, *chosen.medium) if kernel.has(name))
+    first = set(start(kernel, chosen))
+    return [path for path in found if path not in first]
+
+
+def start_archive(kernel: Kernel, files: list[Path], root: Path, order: str) -> None:
+    """Put `files` below `root` as the initramfs has them, with their order in the file /modules/`order`."""
+    write_subset(kernel, files, root)
+    lines = [f"/lib/modules/{kernel.version}/{carried_as(kernel, path)}\n" for path in files]
+    (root / "modules").mkdir()
+    (root / "modules" / order).write_text("".join(lines))
+
+
+def subset(kernel: Kernel, chosen: Profile) -> list[Path]:
+    """Files that the machine carries, each after those that it depends on."""
+    left_out = {name.replace("-", "_") for name in chosen.without}
+    named = [name for name in (*chosen.start, *chosen.modules) if kernel.has(name)]
+    found = [name for pattern in chosen.folders for name in kernel.matching(pattern) if name not in left_out]
+    return kernel.in_order([*named, *found])
+
+
+def write_subset(kernel: Kernel, files: list[Path], root: Path) -> int:
+    """Put `files` uncompressed below ROOT/lib/modules/VERSION, with the lists that depmod reads; how many bytes they are.
+
+    `depmod_argv` is to be run after it, with the same root.
+    """
+    into = root / "lib/modules" / kernel.version
+    total = 0
+    for path in files:
+        content = module_content(path)
+        target = into / carried_as(kernel, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        target.chmod(0o644)
+        total += len(content)
+    into.mkdir(parents=True, exist_ok=True)
+    carried = {module_name(path) for path in files}
+    for name in LISTS:
+        if (kernel.folder / name).is_file():
+            shutil.copyfile(kernel.folder / name, into / name)
+    order = into / "modules.order"
+    if order.is_file():  # only of what is there: depmod warns of all else
+        kept = [line for line in order.read_text().split() if module_name(Path(line)) in carried]
+        order.write_text("".join(f"{line}\n" for line in kept))
+    return total
+
+
+def carried_as(kernel: Kernel, path: Path) -> Path:
+    """Where below lib/modules/VERSION a machine has that file of the kernel's, uncompressed."""
+    return path.relative_to(kernel.folder).parent / f"{path.name.partition('.ko')[0]}.ko"
+
+
+def depmod_argv(root: str, kernel: Kernel) -> list[str]:
+    """Writes modules.dep, modules.alias and the like; to be run where kmod is."""
+    return ["depmod", "--basedir", root, kernel.version]

@@ -1,0 +1,94 @@
+"""A machine: a computer that boots into containers (`machines/*.yaml`)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from modulux.model.base import Model, Written, one_or_list
+from modulux.model.desktop import Gateway, Uses, known_zone
+from modulux.model.kernel import KernelUse
+from modulux.model.keyboard import known_keyboard
+from modulux.model.locale import known_locale
+from modulux.model.units import Memory, Name, Screen, Size
+
+OWN = "own"
+"""The `display:` or `audio:` of a desktop that keeps what its own file says, seen and heard through browsers."""
+
+
+class MachineDesktop(Written):
+    """A desktop of a machine: its name or path alone, or with what is to be different for it."""
+
+    desktop: str = Field(min_length=1, description="the name of a ready-made one, or the path of a file")
+    display: Name | None = Field(default=None, description="in place of the machine's")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word_alone(cls, value: Any) -> Any:
+        return {"desktop": value} if isinstance(value, str) else value
+
+
+Desktops = Annotated[list[MachineDesktop], BeforeValidator(one_or_list), Field(min_length=1)]
+
+
+def known_hash(value: str) -> str:
+    """The hash of a password as crypt(5) writes it: `$y$…`, `$6$…`.
+
+    Raises:
+        ValueError: it is none; what it is instead is not told, since it may be a password.
+    """
+    if not re.fullmatch(r"\$[0-9a-z]+\$[./A-Za-z0-9$=,+-]{20,}", value):
+        raise ValueError("is no hash of a password as crypt(5) writes it", "`openssl passwd -6` and `mkpasswd` make one")
+    return value
+
+
+class Login(Model):
+    """Who may log in on a machine's console: whoever knows the password. One of the three."""
+
+    password_hash: Annotated[str, AfterValidator(known_hash)] | None = Field(default=None, description="as crypt(5) writes it")
+    password_file: str | None = Field(default=None, description="a file that holds it, meant from the machine file's folder")
+    password: Literal["none"] | None = Field(default=None, description="`none`: whoever sits at the keyboard is let in")
+
+    @model_validator(mode="after")
+    def _one(self) -> Login:
+        if sum(value is not None for value in (self.password_hash, self.password_file, self.password)) != 1:
+            raise ValueError(
+                "takes one of `password-hash:`, `password-file:` and `password: none`", "without `login:` nobody can log in"
+            )
+        return self
+
+    @property
+    def word(self) -> str:
+        """What `service/login` is told: a hash, or `none`. A file has been read before (`read_machine`)."""
+        return self.password_hash or self.password or ""
+
+
+class Machine(Model):
+    """What a machine boots. Only `name` and `desktops` are needed."""
+
+    name: Name = Field(description="of the machine; also its hostname")
+    summary: str = ""
+    kernel: KernelUse = Field(default_factory=lambda: KernelUse(module="debian"))
+    init: Literal["engine", "systemd"] = "engine"
+    profile: Literal["virtual", "pc"] = Field(default="virtual", description="what it runs on: which drivers it carries")
+    desktops: Desktops
+    display: Name = Field(default="xorg", description="of its desktops, on the card; `own`: what each desktop's file says")
+    audio: Name = Field(default="alsa", description="of its desktops on the card; `own`: what each desktop's file says")
+    services: Uses = Field(default_factory=list, description="of every desktop, beside those that its file names")
+    network: Literal["dhcp", "none"] = "dhcp"
+    login: Login | None = Field(default=None, description="on the console (Ctrl-Alt-F2); without it nobody can")
+    gateway: Gateway = Field(
+        default_factory=lambda: Gateway(module="web", port=6080, vnc_port=5900),
+        description="where the machine is seen by browsers: the loopback unless `address:` says otherwise",
+    )
+    screen: Screen | None = Field(default=None, description="of all desktops, in place of what their files say")
+    locale: Annotated[str, AfterValidator(known_locale)] | None = None
+    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    keyboard: Annotated[str, AfterValidator(known_keyboard)] | None = None
+    state: Size = Field(default=4 * 1024**3, description="size of the state partition of images; it grows on larger disks")
+    trial: int = Field(
+        default=300, ge=10, description="seconds in which the desktop of an upgrade must be ready, else the machine goes back"
+    )
+    memory: Memory = Field(default=1024**3, description="of the virtual machine in which `machine run` boots it")

@@ -29,6 +29,11 @@ class Settled:
 
     parts: tuple[Image.Image, ...]
 
+    @classmethod
+    def seen_in(cls, picture: Picture) -> Settled:
+        """What the picture shows, taken for settled."""
+        return cls(_cut(picture))
+
     def shown_by(self, picture: Picture) -> bool:
         """Whether the picture is, in each of the parts, the settled one, but for some pixels (a blinking or moving thing)."""
         return all(_same(part, settled) >= SAME for part, settled in zip(_cut(picture), self.parts, strict=True))
@@ -45,9 +50,14 @@ def settle(client: Client) -> Settled:
     while time.monotonic() < deadline:
         client.request()
         picture = client.picture()
-        if client.wait_update(time.monotonic() + QUIET) is None and all(picture.colours(area) >= COLOURS for area in FILLED):
-            return Settled(_cut(picture))
+        if client.wait_update(time.monotonic() + QUIET) is None and is_filled(picture):
+            return Settled.seen_in(picture)
     raise NotReadyError(f"the desktop to compare with was not drawn, or never came to rest, within {LONGEST:g} s")
+
+
+def is_filled(picture: Picture) -> bool:
+    """Whether there is a panel and icons: it may not be done yet, but it has begun."""
+    return all(picture.colours(area) >= COLOURS for area in FILLED)
 
 
 def wait_shown(client: Client, settled: Settled, timeout: float = 60.0) -> None:

@@ -42,12 +42,13 @@ def bench(
     prepare_host(common, yes)
     options = Options(rounds, keys, desktops, seconds, figures or usual())
     results = measure(common.driver, options, lambda line: common.report(Note(line)))
-    common.result(results.to_json(), lambda console: _show(console, results))
+    common.result(results.to_json(), lambda console: show(console, results))
     if picture:  # last: the figures took minutes and are not lost with it
         picture.write_text(svg(results))
 
 
-def _show(console: Console, results: Results) -> None:
+def show(console: Console, results: Results) -> None:
+    """Each figure as a table, with what was to be reached."""
     for figure in results.figures:
         grid = Table(box=None, pad_edge=False, title=f"[bold]{figure.title}[/]", title_justify="left", show_header=False)
         for row in table(figure):

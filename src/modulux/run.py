@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import shlex
 import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +136,13 @@ def lines(
 
 
 @contextlib.contextmanager
-def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `argv` with unbuffered pipes at stdin and stdout (stderr is kept on a pipe too); it is ended with the context."""
+def pipe(argv: Sequence[str], patience: float = 0.0) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `argv` with unbuffered pipes at stdin and stdout (stderr is kept on a pipe too); it is ended with the context.
+
+    Args:
+        patience: seconds that it has to end by itself once its stdin is closed. Of an engine's `exec` the signal would end
+            the near half alone, and now and then leave the one in the container.
+    """
     log.debug("+ %s", shown(argv))
     with subprocess.Popen(
         list(argv),
@@ -151,6 +158,7 @@ def pipe(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             _live.discard(process)
+            _let_end(process, patience)
             _end(process)
 
 
@@ -224,6 +232,12 @@ def one_interrupt() -> Iterator[Callable[[], None]]:
             signal.signal(number, handler)
 
 
+def past_interrupts() -> None:
+    """From here on Ctrl-C and its like change nothing: all is done, and only to be told. For the last steps of a process."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def end_all(grace: float = 10.0) -> None:
     """End every process under way, in any thread: an interrupt reaches only the main one.
 
@@ -285,6 +299,21 @@ def detached(argv: Sequence[str], *, printed: Path, env: Mapping[str, str], cwd:
         )
     process.returncode = 0  # it is nobody's to wait for
     return process.pid
+
+
+def _let_end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Close its stdin, and read what it still says, which would hold it, for so long."""
+    if not seconds or process.stdin is None or process.stdout is None:
+        return
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(OSError, ValueError):
+        while (left := deadline - time.monotonic()) > 0 and select.select([process.stdout], [], [], left)[0]:
+            if not os.read(process.stdout.fileno(), 1 << 16):
+                break
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(max(0.0, deadline - time.monotonic()))
 
 
 def _end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

@@ -114,6 +114,11 @@ def _free(engine: Engine, desktop: Desktop, digest: str, staged: Path) -> None:
     if found.modules or found.networks or found.foreign or (found.volumes and not begun):
         raise NameTakenError(f"there is a desktop `{name}` already", hint="--as ANOTHER-NAME; nothing is overwritten")
     place = own_desktop(name)
+    if place.exists() and not (place / FILE).exists():
+        raise NameTakenError(
+            f"modules that were brought for a desktop `{name}` lie in {place}",
+            hint=f"--as ANOTHER-NAME; `modulux down {name} --volumes` takes them away with it, else remove that folder",
+        )
     if place.exists() and not (_says(place / ORIGIN, digest) and _says(place / FILE, _text(desktop))):
         raise NameTakenError(
             f"a desktop `{name}` was imported before, and lies in {place}",

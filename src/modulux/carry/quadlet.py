@@ -18,11 +18,11 @@ def units(plan: Plan, ulimits: Mapping[str, int], folder: str) -> dict[str, str]
         ulimits: what this host allows, by name.
         folder: where the files will lie.
     """
-    files = {f"{stem(v.name)}.volume": _file({"Volume": _volume(v)}) for v in plan.volumes}
-    files |= {f"{stem(n.name)}.network": _file({"Network": _network(n)}) for n in plan.networks}
+    files = {f"{stem(v.name)}.volume": unit_file({"Volume": _volume(v)}) for v in plan.volumes}
+    files |= {f"{stem(n.name)}.network": unit_file({"Network": _network(n)}) for n in plan.networks}
     named = {v.name for v in plan.volumes}
     for c in plan.containers:
-        files[f"{stem(c.name)}.container"] = _file(
+        files[f"{stem(c.name)}.container"] = unit_file(
             {
                 "Unit": _unit(c),
                 "Container": _container(c, named, ulimits, folder),
@@ -38,7 +38,8 @@ def stem(name: str) -> str:
     return name.replace(".", "-")
 
 
-def _file(sections: Mapping[str, Lines]) -> str:
+def unit_file(sections: Mapping[str, Lines]) -> str:
+    """The text of a unit, from the lines of each section."""
     return "\n".join(f"[{name}]\n" + "".join(f"{key}={value}\n" for key, value in lines) for name, lines in sections.items())
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from modulux import run
 from modulux.cli.common import Common, Yes, find_desktop, host_facts, read_desktop
 from modulux.cli.host import prepare_host
 from modulux.cli.known import recorded
@@ -45,6 +46,7 @@ def up(
         build(plan.images, catalog, engine, common.sources, common.report)
 
     came = bring_up(engine, plan, common.report, images, keep=keep)
+    run.past_interrupts()  # it is up: who is told "interrupted" now would think that it was undone
     try:
         into = ways(engine, came.found, common.catalog.interfaces)
     except NotFoundError:

@@ -12,7 +12,7 @@ from typing import Any
 
 from modulux import run
 from modulux.engine.enter import enter_argv
-from modulux.engine.protocol import Detail, Named, State, Version
+from modulux.engine.protocol import Detail, ImageFacts, Named, State, Version
 from modulux.errors import EngineError, HostError
 from modulux.model.plan import IMAGE, Container, Network, Volume
 
@@ -182,9 +182,14 @@ class CommandLineEngine:
         flags = (["--interactive"] if stdin else []) + (["--tty"] if tty else [])
         return self.argv("exec", *flags, container, *command)
 
-    def once_argv(self, image: str, command: Sequence[str]) -> list[str]:
-        """Run a command in a fresh container of the image, without network; the container goes with it."""
+    def once_argv(self, image: str, command: Sequence[str], *, work: Path | None = None) -> list[str]:
+        """Run a command in a fresh container of the image, without network; the container goes with it.
+
+        Args:
+            work: a folder of this host, which it has as /job and, being root there, may write.
+        """
         words = ["run", "--rm", *self.run_options, "--network", "none", "--read-only", "--cap-drop", "all", *self._ulimits()]
+        words += ["--user", "0:0", "--volume", f"{work}:/job", "--tmpfs", "/tmp:rw,nosuid,nodev"] if work else []
         return self.argv(*self.runtime_words(), *words, "--entrypoint", command[0], image, *command[1:])
 
     def logs_argv(self, container: str, *, follow: bool = False, tail: int | None = None) -> list[str]:
@@ -242,6 +247,12 @@ class CommandLineEngine:
         """As `volume_argv`, for one that gets its content from us: the first container to mount it changes nothing in it."""
         return self.volume_argv(volume)
 
+    def image_facts(self, references: Sequence[str]) -> dict[str, ImageFacts]:
+        """What each image that is there says of itself, by the reference it was asked for by."""
+        items = self._inspect("image", list(dict.fromkeys(references))) if references else []
+        found = {tag: _facts(item) for item in items for tag in item.get("RepoTags") or []}
+        return {reference: found[reference] for reference in references if reference in found}
+
     def image_ids(self, references: Sequence[str]) -> dict[str, str]:
         """The id, 64 hexadecimal digits, of each image that is there, by the reference it was asked for by."""
         items = self._inspect("image", list(dict.fromkeys(references))) if references else []
@@ -277,6 +288,14 @@ class CommandLineEngine:
 
     def tidy_build(self, base: str, since: float) -> None:
         """Remove what an interrupted build on the image `base`, begun at `since` (epoch), left behind."""
+
+
+def _facts(item: Mapping[str, Any]) -> ImageFacts:
+    config = item["Config"]
+    layers = tuple(layer.removeprefix("sha256:") for layer in item["RootFS"]["Layers"] or ())
+    return ImageFacts(
+        tuple(config.get("Entrypoint") or ()), tuple(config.get("Env") or ()), config.get("WorkingDir") or "/", layers
+    )
 
 
 def _reason(stderr: str) -> str:

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import os
 import re
+import socket
+import struct
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from modulux import run
 from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import State
 from modulux.errors import HostError
+
+CREDENTIALS = "3i"
+"""struct ucred: a process, its user, its group."""
+
+
+def listener(path: str) -> tuple[int, int]:
+    """The process that listens at a unix socket, and its user; (0, 0) where nobody does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+        except OSError:
+            return 0, 0
+        told = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize(CREDENTIALS))
+    pid, user, _ = struct.unpack(CREDENTIALS, told)
+    return int(pid), int(user)
 
 
 class Docker(CommandLineEngine):
@@ -34,17 +52,29 @@ class Docker(CommandLineEngine):
         return [state for state in states if state.name.startswith(prefix)]
 
     def near_argv(self, command: Sequence[str]) -> list[str]:
-        """Docker's volumes are root's, whoever may talk to the daemon.
+        """Docker's volumes are root's, whoever may talk to the daemon; one that this user runs without root has its own root.
 
         Raises:
             HostError: this is not root, or the daemon's files are not on this machine.
         """
-        if self.rootless:
-            raise HostError("Docker keeps its volumes where only root can read them", hint="run the same command by sudo")
-        host = os.environ.get("DOCKER_HOST", "unix:")
+        host = self._address
         if not host.startswith(("unix:", "fd:")):
             raise HostError(f"the volumes of the Docker daemon at {host} are on another machine", hint="run Modulux there")
-        return list(command)
+        if not self.rootless:
+            return list(command)
+        pid, owner = listener(host.removeprefix("unix://"))
+        if owner != os.geteuid():
+            raise HostError("Docker keeps its volumes where only root can read them", hint="run the same command by sudo")
+        return ["nsenter", "--preserve-credentials", "--user", "--mount", "--target", str(pid), "--", *command]
+
+    @cached_property
+    def _address(self) -> str:
+        """The daemon's, by the environment or the context that is in use."""
+        host = os.environ.get("DOCKER_HOST", "")
+        if host or not self.rootless:
+            return host or "unix:"
+        done = run.run(self.argv("context", "inspect", "--format", "{{.Endpoints.docker.Host}}"))
+        return done.stdout.strip() or "unix:///var/run/docker.sock"
 
     def tidy_build(self, base: str, since: float) -> None:
         """A failed build leaves the images of its finished steps, without a name: those above `base`, made since, are ours."""

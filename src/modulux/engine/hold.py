@@ -16,7 +16,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 SYSTEM = Path("/sys/fs/cgroup")
@@ -57,19 +57,30 @@ class Freezer:
 
 
 def freezer(pid: int) -> Freezer | None:
-    """The freezer of the control group of `pid`, if this user may write it."""
-    try:
-        lines = (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    groups = {key: path for _, key, path in (line.split(":", 2) for line in lines)}
+    """The freezer of the control group of `pid`, if this user may write it and we are not in it ourselves."""
+    groups, ours = groups_of(str(pid)), groups_of("self")
     old = SYSTEM / "freezer" / groups.get("freezer", "").lstrip("/")
     new = SYSTEM / groups.get("", "").lstrip("/")
-    if groups.get("freezer", "/") != "/" and os.access(old / "freezer.state", os.W_OK):
+    if apart("freezer", groups, ours) and os.access(old / "freezer.state", os.W_OK):
         return Freezer(old / "freezer.state", "FROZEN", "THAWED", None)
-    if groups.get("", "/") != "/" and os.access(new / "cgroup.freeze", os.W_OK):
+    if apart("", groups, ours) and os.access(new / "cgroup.freeze", os.W_OK):
         return Freezer(new / "cgroup.freeze", "1", "0", new / "cgroup.events")
     return None
+
+
+def groups_of(process: str) -> dict[str, str]:
+    """The control groups of a process, by their controllers; version 2 has no name."""
+    try:
+        lines = (Path("/proc") / process / "cgroup").read_text().splitlines()
+    except OSError:
+        return {}
+    return {key: path for _, key, path in (line.split(":", 2) for line in lines)}
+
+
+def apart(key: str, groups: Mapping[str, str], ours: Mapping[str, str]) -> bool:
+    """Whether a process has a group that holds us not: engines without control groups leave containers in ours."""
+    group = groups.get(key, "/")
+    return group != "/" and not f"{ours.get(key, '/')}/".startswith(f"{group}/")
 
 
 class Signals:

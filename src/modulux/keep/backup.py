@@ -6,8 +6,6 @@ reads only those that have changed since. If little has changed since the last s
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -15,24 +13,24 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from modulux.engine.files import near
-from modulux.engine.protocol import Engine
+from modulux.engine.protocol import Detail, Engine
 from modulux.errors import EngineError, FileError, RepositoryError
 from modulux.keep import inventory
 from modulux.keep.freeze import Moment, hold
 from modulux.keep.images import keep_images
 from modulux.keep.inventory import Inventory, take_stock
 from modulux.keep.manifest import Kept, Manifest, write_lock
+from modulux.keep.passes import Passes
 from modulux.keep.reading import Reading
 from modulux.keep.recipes import MODULES
-from modulux.keep.restic import OURS, WARM, Repository
-from modulux.keep.workspace import Workspace, workspace
+from modulux.keep.restic import OURS, Repository
+from modulux.keep.workspace import Workspace
 from modulux.model.desktop import Desktop
 from modulux.model.plan import Plan
 from modulux.paths import lock
-from modulux.report import Count, Note, Report, step
+from modulux.report import Note, Report, step
 
 LITTLE = 64 * 1024**2
 """Bytes of changed files that are read while the desktop stands still."""
@@ -94,12 +92,14 @@ def backup(task: Task, report: Report) -> Backup:
     began = time.monotonic()
     engine = task.engine
     with lock(f"keep.{engine.name}.{task.name}", lambda: report(Note("another backup of this desktop is under way; waiting"))):
-        stock = take_stock(engine, task.name, task.file)
-        work = workspace(f"{engine.name}.{task.name}", _paths(engine, stock), engine.near_argv)
-        with _Facts(task, stock, work, report) as facts:
-            if task.with_images:
-                facts.kept_images = keep_images(engine, task.repository, facts.images.result(), report)
-            reading, moment = _read(task, work, facts, report)
+        tags = [OURS, f"desktop:{task.name}", *task.tags]
+        with Passes(engine, task.repository, task.name, tags, known=not task.with_images) as passes:
+            stock = take_stock(engine, task.name, task.file)
+            with _Facts(task, stock, passes.over(_paths(stock, engine.name)), report) as facts:
+                if task.with_images:
+                    facts.kept_images = keep_images(engine, task.repository, facts.images.result(), report)
+                    passes.tags.append(f"images:{facts.kept_images}")
+                reading, moment = _read(task, passes, facts, report)
         return Backup(
             snapshot=reading.result(whole=True),
             desktop=task.name,
@@ -112,12 +112,11 @@ def backup(task: Task, report: Report) -> Backup:
         )
 
 
-def _paths(engine: Engine, stock: Inventory) -> dict[str, Any]:
-    paths = engine.volume_paths(list(stock.volumes.values()))
-    missing = sorted(set(stock.volumes.values()) - set(paths))
+def _paths(stock: Inventory, engine: str) -> dict[str, Path]:
+    missing = sorted(set(stock.volumes.values()) - set(stock.paths))
     if missing:
-        raise EngineError(f"{engine.name} does not say where {missing[0]} lies")
-    return {name: paths[volume] for name, volume in stock.volumes.items()}
+        raise EngineError(f"{engine} does not say where {missing[0]} lies")
+    return {name: stock.paths[volume] for name, volume in stock.volumes.items()}
 
 
 class _Facts:
@@ -186,99 +185,74 @@ class _Facts:
         ).write(self.work.desktop)
 
 
-def _read(task: Task, work: Workspace, facts: _Facts, report: Report) -> tuple[Reading, Moment]:
-    images = [f"images:{facts.kept_images}"] if facts.kept_images else []
-    tags = [OURS, f"desktop:{task.name}", *images, *task.tags]
-    started, mark = time.time(), task.repository.mark()
-    warm = None
-    with contextlib.ExitStack() as stack:
-
-        def begun() -> Reading:
-            return stack.enter_context(Reading(task.repository, work, tags, gated=True, urgent=True))
-
-        last = begun()  # it opens the repository, which takes half a second, while it is found out whether it may go on
-        since = _since(task, work, mark) if work.mounted else time.time()
-        if since is not None:
-            facts.look()
-        much = since is None or _much(task, work, since)
-        if much:
-            afar = task.repository.local is None
-            if afar:  # a connection on which nothing is said for an hour may be gone then
-                last.end()
-            warm = _warm(task, work, report)  # the other waits meanwhile: what is in the repository it asks only then
-            last = begun() if afar else last
-            facts.look()
-        moment = _stopped(task, facts, last) if task.stopped else _still(task, facts, last, report, LONGEST if much else SHORT)
-        if moment is None:  # there was more to read than was thought
-            warm = _warm(task, work, report)
-            last = begun()
-            facts.look()
-            moment = _still(task, facts, last, report, LONGEST)
+def _read(task: Task, passes: Passes, facts: _Facts, report: Report) -> tuple[Reading, Moment]:
+    """Make the snapshot: at once where little has changed since the last one, else after everything was read once."""
+    moment = None
+    passes.last()
+    if passes.since is not None:
+        facts.look()
+        moment = _moment(task, passes, facts, report, passes.since)
+    for _ in range(2):
         if moment is None:
-            raise RepositoryError(
-                f"what had changed could not be kept within {LONGEST:.0f} s, and the desktop cannot stand still longer",
-                hint="nothing was kept; is the repository slow, or very much being written?",
-            )
-        last.result(whole=True)
-    if task.repository.mark() != mark:
+            passes.first(report)
+            facts.look()
+            moment = _moment(task, passes, facts, report)
+    if moment is None:
         raise RepositoryError(
-            f"the repository at {task.repository.shown} went away while it was written: nothing was kept",
-            hint="restic may have begun another one at that place; remove it before you bring the first one back",
+            f"what had changed could not be kept within {LONGEST:.0f} s, and the desktop cannot stand still longer",
+            hint="nothing was kept; is the repository slow, or very much being written?",
         )
-    if warm is not None:
-        last.discard(warm.result(whole=False))
-        last.summary["data_added"] = last.summary.get("data_added", 0) + warm.summary.get("data_added", 0)
-    _remember(task, work, started, mark)
-    return last, moment
+    return passes.done(), moment
 
 
-def _warm(task: Task, work: Workspace, report: Report) -> Reading:
-    """Read everything while the desktop runs: what that makes is not of one moment."""
+def _moment(task: Task, passes: Passes, facts: _Facts, report: Report, since: float | None = None) -> Moment | None:
+    """Let the last pass read what has changed while nothing changes; None if that is too much.
 
-    def progress(done: int, total: int) -> None:
-        report(Count(done // 1024**2, max(total // 1024**2, 1), "MB"))
+    Args:
+        since: since when, where nothing was read before.
+    """
+    if task.stopped is not None:
+        if since is not None and _much(task, passes.work, since):
+            return None
+        return _stopped(facts, passes.last(), task.stopped)
+    with lock(f"{task.engine.name}.{task.name}"), ThreadPoolExecutor(1) as pool:  # nothing is started or taken away meanwhile
+        now = pool.submit(facts.stock.writers_now, task.engine)
+        if since is not None and _much(task, passes.work, since):
+            return None
+        longest = LONGEST if since is None else SHORT
+        return _still(task, facts, passes.last(), report, writers=now.result(), longest=longest)
 
-    with step(report, "read", "reading the files while the desktop runs"):
-        tags = [WARM, f"desktop:{task.name}"]
-        with Reading(task.repository, work, tags, gated=False, progress=progress) as reading:
-            reading.result(whole=False)
-    return reading
 
-
-def _stopped(task: Task, facts: _Facts, last: Reading) -> Moment:
-    """Let restic read what has changed once the desktop is down."""
+def _stopped(facts: _Facts, last: Reading, stop: Callable[[], None]) -> Moment:
+    """Let restic read once the desktop is down."""
     facts.looked()
     _must_wait(last)
-    assert task.stopped is not None
-    task.stopped()
+    stop()
     facts.write()
     last.open()
     last.wait()
+    last.result(whole=True)
     return Moment()
 
 
-def _still(task: Task, facts: _Facts, last: Reading, report: Report, longest: float) -> Moment | None:
-    """Let restic read what has changed while nothing changes; None if that took longer than it may, and was given up."""
-    stock = facts.stock
-    with lock(f"{task.engine.name}.{task.name}"):  # nothing is started or taken away meanwhile
-        writers = stock.writers_now(task.engine)
-        if not writers:
-            facts.looked()
-            _must_wait(last)
+def _still(
+    task: Task, facts: _Facts, last: Reading, report: Report, *, writers: Sequence[Detail], longest: float
+) -> Moment | None:
+    """Let restic read while those who could write stand still; None if that took longer than it may, and was given up."""
+    if not writers:
+        return _stopped(facts, last, lambda: None)
+    with hold(task.engine, writers, facts.stock.targets) as held:
+        facts.looked()
+        _must_wait(last)
+        with step(report, "still", "the desktop stands still"), held.frozen() as moment:
             facts.write()
             last.open()
-            last.wait()
-            return Moment()
-        with hold(task.engine, writers, stock.targets) as held:
-            facts.looked()
-            _must_wait(last)
-            with step(report, "still", "the desktop stands still"), held.frozen() as moment:
-                facts.write()
-                last.open()
-                in_time = last.wait(longest)
+            in_time = last.wait(longest)
     if not in_time:
         last.end()  # once they go on
-    return moment if in_time else None
+        return None
+    last.result(whole=True)
+    return moment
 
 
 def _must_wait(last: Reading) -> None:
@@ -292,29 +266,9 @@ def _must_wait(last: Reading) -> None:
         raise RepositoryError("restic did not wait until the desktop stood still", hint="is it restic, 0.14 or newer?")
 
 
-# -- whether a first pass is worth it ------------------------------------------------------------------------------------
-
-
-def _since(task: Task, work: Workspace, mark: tuple[int, int] | None) -> float | None:
-    """When the last snapshot in this repository was begun, by a note of ours; None when nothing is known of one."""
-    try:
-        last = json.loads((work.folder / "last.json").read_text())
-        same = last["repository"] == task.repository.where and last["mark"] == (list(mark) if mark else None)
-        known = same and set(last["volumes"]) == set(work.mounted)
-        return float(last["started"]) if known else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _much(task: Task, work: Workspace, since: float) -> bool:
     """Whether more has changed since the last snapshot than can be read while the desktop stands still."""
     if not work.mounted:
         return False
     found = near(task.engine, "changed", str(since), *map(str, work.mounted.values()))
     return int(found["bytes"]) > (LITTLE if task.repository.local else LITTLE_AFAR)
-
-
-def _remember(task: Task, work: Workspace, started: float, mark: tuple[int, int] | None) -> None:
-    """Note when the last snapshot was begun: no more than a hint for the next one."""
-    data = {"repository": task.repository.where, "mark": mark, "started": started, "volumes": sorted(work.mounted)}
-    (work.folder / "last.json").write_text(json.dumps(data))

@@ -13,6 +13,17 @@ from pathlib import Path
 PAUSE = 0.003
 """Seconds between two looks whether somebody reads."""
 
+FORGOTTEN = 24 * 3600
+"""Seconds after which a pipe is a killed run's: nobody waits that long for its reader."""
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Remove the pipes of that name that killed runs left long ago."""
+    for path in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_fifo() and time.time() - path.stat().st_mtime > FORGOTTEN:
+                path.unlink()
+
 
 def make(path: Path) -> Path:
     """A new pipe at `path`, in place of an old one that a killed run left."""

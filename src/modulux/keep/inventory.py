@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modulux import run
 from modulux.desktop.ready import picture
 from modulux.desktop.state import Found, Module, look
-from modulux.engine.protocol import Detail, Engine
+from modulux.engine.protocol import Detail, Engine, State
 from modulux.errors import EngineError, ModuluxError, NotFoundError
 from modulux.keep.manifest import Locked
 from modulux.model.desktop import Desktop
@@ -21,15 +23,23 @@ from modulux.resolve.plan import HOME, container_name
 
 QUERY = ("dpkg-query", "--show", "--showformat", "${binary:Package}\\t${Version}\\n")
 
+SECOND = 2.0
+"""Within how many seconds two starts of a container may not be told apart."""
+
 
 @dataclass(frozen=True)
 class Inventory:
-    """A desktop as it was found. `volumes` are those that hold data: their names without the desktop's → the engine's."""
+    """A desktop as it was found. `volumes` are those that hold data: their names without the desktop's → the engine's.
+
+    `paths` are the folders of those, by the engine's names; `at` is when it was looked at, in seconds since 1970.
+    """
 
     found: Found
     file: Desktop
     volumes: dict[str, str]
     details: list[Detail]
+    paths: dict[str, Path] = field(default_factory=dict)
+    at: float = 0.0
 
     @property
     def running(self) -> bool:
@@ -44,6 +54,9 @@ class Inventory:
     def writers_now(self, engine: Engine) -> list[Detail]:
         """The same, looked up again: some may have been started anew meanwhile."""
         there = engine.containers(container_name(self.found.desktop, ""))
+        before = _lives(m.state for m in self.found.modules.values())
+        if before == _lives(there) and all(started < self.at - SECOND for _, started in before):
+            return self.writers
         return replace(self, details=engine.details([c.name for c in there if c.running])).writers
 
     @property
@@ -61,6 +74,7 @@ def take_stock(engine: Engine, name: str, file: Desktop | None) -> Inventory:
     Raises:
         NotFoundError: there is nothing of it, or nothing says what it is made from.
     """
+    at = time.time()
     found = look(engine, name)
     kept = kept_volumes(found)
     if not (found.modules or kept):
@@ -72,7 +86,14 @@ def take_stock(engine: Engine, name: str, file: Desktop | None) -> Inventory:
             f"`{name}` does not run, and nothing says what it is made from",
             hint="--file ITS-DESKTOP-FILE, or start it first",
         )
-    return Inventory(found, file, kept, engine.details(sorted(found.modules)))
+    with ThreadPoolExecutor(1) as pool:
+        paths = pool.submit(engine.volume_paths, list(kept.values()))
+        return Inventory(found, file, kept, engine.details(sorted(found.modules)), paths.result(), at)
+
+
+def _lives(states: Iterable[State]) -> set[tuple[str, float]]:
+    """The running containers, and since when each runs."""
+    return {(state.id, state.started) for state in states if state.running}
 
 
 def kept_volumes(found: Found) -> dict[str, str]:

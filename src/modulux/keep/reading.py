@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +24,7 @@ from modulux import run
 from modulux.errors import ModuluxError, RepositoryError
 from modulux.keep import fifo
 from modulux.keep.failures import failure
-from modulux.keep.restic import END_WITH_US, INCOMPLETE, Repository
+from modulux.keep.restic import INCOMPLETE, Repository, ending_with_us
 from modulux.keep.workspace import DESKTOP, VOLUMES, Workspace
 
 STUCK = 8.0
@@ -48,6 +49,7 @@ class Reading:
     Args:
         gated: wait for `open` before anything is read.
         tags: of the snapshot that it makes.
+        at: the time of that snapshot, in seconds since 1970; its own without.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Reading:
         *,
         gated: bool,
         urgent: bool = False,
+        at: float | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.repository = repository
@@ -73,10 +76,12 @@ class Reading:
         self.status: int | None = None
         self.error: BaseException | None = None
         words = ["backup", "--json", *(w for tag in tags for w in ("--tag", tag))]
+        if at is not None:
+            words += ["--time", datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")]
         if gated:
             self.gate = fifo.make(work.folder / "gate")
             words += ["--exclude-file", str(self.gate)]
-        self.argv = [*END_WITH_US, *work.argv(repository.argv(*words, DESKTOP, VOLUMES))]
+        self.argv = ending_with_us(work.argv(repository.argv(*words, DESKTOP, VOLUMES)))
         if urgent:
             self.argv = ["nice", "-n", "-10", *self.argv]  # no more than a wish without root
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -91,7 +96,7 @@ class Reading:
     def _run(self) -> None:
         try:
             with ExitStack() as stack:
-                env = self.repository.told(stack)
+                env = {**self.repository.told(stack), "TZ": "UTC"}
                 process, lines = stack.enter_context(run.lines(self.argv, env=env))
                 self.send = process.send_signal
                 self.started.set()

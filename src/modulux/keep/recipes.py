@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from modulux.keep.manifest import FILE
 from modulux.keep.shop import Source
 from modulux.keep.workspace import DESKTOP
 from modulux.model.plan import Image
@@ -93,6 +94,15 @@ def copy_recipes(name: str, new: str) -> None:
     """Give another desktop what was brought for this one."""
     if (own_desktop(name) / MODULES).is_dir():
         shutil.copytree(own_desktop(name) / MODULES, own_desktop(new) / MODULES, symlinks=True, dirs_exist_ok=True)
+
+
+def left_behind(name: str) -> Path | None:
+    """The folder of modules that were brought for a desktop, if nothing else lies there.
+
+    An imported desktop has its file beside them, which may be a person's work, and by which it can be started anew.
+    """
+    place = own_desktop(name)
+    return place if (place / MODULES).is_dir() and not (place / FILE).exists() else None
 
 
 def forget_recipes(name: str) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,16 @@ OURS = "modulux"
 WARM = "modulux-warm"
 """The tag of what is read before a desktop is frozen, instead; it goes when the snapshot is there."""
 
-END_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-"""In front of what must not go on alone when this process is killed."""
+STILL_OURS = '[ "$PPID" = "$0" ] && exec "$@"'
+"""A shell's command: go on only as a child of that process, which may have been killed before its end could be noticed."""
 
 INCOMPLETE = 3
 """restic's exit status when it could not read all files."""
+
+
+def ending_with_us(argv: Sequence[str]) -> list[str]:
+    """The command so that it does not go on, or begin, alone when this process is killed."""
+    return ["setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", STILL_OURS, str(os.getpid()), *argv]
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,12 @@ class Repository:
         """Its folder, if it is one on this machine."""
         return Path(self.where) if self.where.startswith("/") else None
 
+    @cached_property
+    def version(self) -> tuple[int, ...]:
+        """Of the restic that is installed."""
+        words = run.run(["restic", "version"]).stdout.split()
+        return tuple(int(n) for n in re.findall(r"\d+", words[1])) if len(words) > 1 else ()
+
     @property
     def shown(self) -> str:
         """Its address for people, without a password in it."""
@@ -98,6 +111,7 @@ class Repository:
         """The environment for one command that is told the password; for as long as the stack."""
         folder = cache() / "keep"
         folder.mkdir(parents=True, exist_ok=True)
+        fifo.sweep(folder, "password.*")
         pipe = folder / f"password.{os.getpid()}.{threading.get_ident()}"
         stack.enter_context(fifo.told(pipe, self.password + b"\n"))
         return {**self.environment(), "RESTIC_PASSWORD_FILE": str(pipe)}
@@ -127,7 +141,7 @@ class Repository:
 
     def _ended(self, words: Sequence[str], mounts: Workspace | None, input_from: Sequence[str] | None) -> run.Completed:
         argv = self.argv(*words)
-        argv = [*END_WITH_US, *(mounts.argv(argv) if mounts else self.near(argv))]
+        argv = ending_with_us(mounts.argv(argv) if mounts else self.near(argv))
         with ExitStack() as stack:
             env = self.told(stack)
             if input_from is None:
@@ -146,7 +160,7 @@ class Repository:
         """
         with ExitStack() as stack:
             env = self.told(stack)
-            first, second = run.joined([*END_WITH_US, *self.near(self.argv(*words))], into, env=env)
+            first, second = run.joined(ending_with_us(self.near(self.argv(*words))), into, env=env)
         if not first.ok and (second.ok or "broken pipe" not in first.stderr):
             raise failure(first.stderr, first.status, self.shown)
         return second

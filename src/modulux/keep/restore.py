@@ -25,6 +25,9 @@ from modulux.report import step
 USER = 1000
 """Who owns a home, as every container sees it."""
 
+SPARSE = (0, 15)
+"""The first version of restic that leaves holes where a file has nothing but zeros."""
+
 Confirm = Callable[[str], None]
 """Asks a question; returns on yes, raises CancelledError on no."""
 
@@ -75,9 +78,13 @@ def restore_volumes(shop: Workshop, source: Source, target: Target, *, only: Seq
     try:
         with step(shop.report, "restore", "bringing the files back"):
             words = [w for pattern in includes for w in ("--include", pattern)]
+            holes = source.repository.version >= SPARSE
+            words += ["--sparse"] if holes else []
             source.repository.do("restore", "--no-lock", source.stored.id, "--target", ".", *words, mounts=work)
             strange = [str(mounted[v.name]) for v in source.manifest.volumes if v.owner == 0]
             near(engine, "own", str(USER), *strange)
+            if not holes:
+                near(engine, "dig", *map(str, mounted.values()))
     except FullError:
         switch.discard(engine, target.name)
         raise HostError(

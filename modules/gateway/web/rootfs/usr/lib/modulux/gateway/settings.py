@@ -14,9 +14,11 @@ _STATE = Path(os.environ.get("XDG_RUNTIME_DIR") or "/run/user/1000") / "gateway"
 class Settings:
     """One field for each option; times are in seconds, sizes in bytes."""
 
-    listen: str = "0.0.0.0"  # in the container; the engine publishes it on the host's loopback only
-    web_port: int = 6080
-    vnc_port: int = 5900
+    # An engine publishes it on the host's loopback only. On a machine of containers, whose own network it has, it is told where
+    # to listen.
+    listen: str = os.environ.get("MODULUX_LISTEN") or "0.0.0.0"
+    web_port: int = int(os.environ.get("MODULUX_PORT_WEB") or 6080)
+    vnc_port: int = int(os.environ.get("MODULUX_PORT_VNC") or 5900)
     viewers: Path = Path("/run/modulux/rfb")
     resize: Path = Path("/run/modulux/resize")
     own_pages: Path = Path("/run/modulux/page")

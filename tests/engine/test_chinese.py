@@ -37,6 +37,17 @@ uses: [home, fonts, input-method]
 command: [xterm, -u8, -class, PlainX, -geometry, 40x5+0+60]
 ready: {windows: [PlainX], timeout: 60s}
 """
+QT = """
+role: app
+summary: an editor built with Qt
+base: base/qt
+requires: [x11]
+uses: [home, session-bus, fonts, input-method, window-manager]
+command: [featherpad, /home/user/Documents/qt]
+ready: {windows: [featherpad], timeout: 60s}
+"""
+PROGRAMS = {"plain-x": (PLAIN_X, "xterm"), "qt-editor": (QT, "featherpad")}
+"""What this desktop has beside the modules shipped: their contracts and packages."""
 WINDOWS = {"terminal": (700, 450), "plain-x": (100, 100)}
 """Where to click to type into it."""
 
@@ -44,26 +55,26 @@ WINDOWS = {"terminal": (700, 450), "plain-x": (100, 100)}
 @pytest.fixture(scope="module")
 def chinese(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("chinese")
-    module = folder / "modules/app/plain-x"
-    module.mkdir(parents=True)
-    (module / "module.yaml").write_text(PLAIN_X)
-    (module / "Containerfile").write_text(
-        "ARG BASE\nFROM ${BASE}\nUSER 0\nRUN /usr/lib/modulux/install xterm\nUSER 1000:1000\n"
-    )
+    for name, (contract, package) in PROGRAMS.items():
+        module = folder / "modules/app" / name
+        module.mkdir(parents=True)
+        (module / "module.yaml").write_text(contract)
+        (module / "Containerfile").write_text(
+            f"ARG BASE\nFROM ${{BASE}}\nUSER 0\nRUN /usr/lib/modulux/install {package}\nUSER 1000:1000\n"
+        )
     file = folder / "desktop.yaml"
     file.write_text(DESKTOP)
-    both = (
-        folder / "both.yaml"
-    )  # what is built; the second is started later: plain X looks for an input method once, when it starts
-    both.write_text(DESKTOP.replace("[terminal]", "[terminal, plain-x]"))
+    # What is built; only the terminal is started at once. Plain X looks for an input method when it starts, and never again.
+    built = folder / "built.yaml"
+    built.write_text(DESKTOP.replace("[terminal]", f"[terminal, {', '.join(PROGRAMS)}]"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MODULUX_MODULES", str(folder / "modules"))
         for name, value in cli.env.items():
             environment.setenv(name, value)
         podman = Cli("podman")
-        podman.run("build", "--desktop", str(both), "--yes", timeout=3000)
+        podman.run("build", "--desktop", str(built), "--yes", timeout=3000)
         if cli.engine == "docker":
-            carry(podman, cli, [str(both)])
+            carry(podman, cli, [str(built)])
         cli.run("up", str(file), "--yes", timeout=1200)
         cli.run("run", NAME, "plain-x", "--yes", timeout=1200)
         yield
@@ -72,14 +83,15 @@ def chinese(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 @contextlib.contextmanager
-def keys(cli: Cli, window: str) -> Iterator[Client]:
-    """An RFB client that has clicked into the window."""
+def keys(cli: Cli, window: str | None) -> Iterator[Client]:
+    """An RFB client that has clicked into the window, if one is named."""
     socket = "/run/modulux/rfb/openbox.x11vnc.sock"
     with Client(open_pipe([str(cli.engine), "exec", "-i", f"modulux.{NAME}.x11vnc", "nc", "-U", socket])) as client:
         client.frame()
-        for buttons in (0, 1, 0):
-            client.pointer(*WINDOWS[window], buttons)
-            time.sleep(0.3)
+        if window:
+            for buttons in (0, 1, 0):
+                client.pointer(*WINDOWS[window], buttons)
+                time.sleep(0.3)
         yield client
 
 
@@ -121,6 +133,23 @@ def test_pinyin_arrives_in_a_file(cli: Cli, window: str) -> None:
         client.key(CONTROL, False)
         becomes(cli, window, f"cat ~/Documents/{window}.end", "done\n")
     assert cli.inside(NAME, window, f"cat ~/Documents/{window}") == "你好\nabc\n"
+
+
+@pytest.mark.usefixtures("chinese")
+def test_pinyin_arrives_in_a_file_of_a_program_of_qt(cli: Cli) -> None:
+    cli.inside(NAME, "terminal", "echo >~/Documents/qt")
+    cli.run("run", NAME, "qt-editor", "--yes")
+    try:
+        with keys(cli, None) as client:  # a new window has the keyboard
+            switches(client)
+            types(client, "nihao ")
+            switches(client)
+            client.key(CONTROL, True)
+            types(client, "s")
+            client.key(CONTROL, False)
+            becomes(cli, "terminal", "head -n 1 ~/Documents/qt", "你好\n")
+    finally:
+        cli.run("stop", NAME, "qt-editor")
 
 
 @pytest.mark.usefixtures("chinese")

@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 from tests.support.cli import Cli
 
+from modulux.desktop.ready import picture
+from modulux.engine.choose import choose
+
 pytestmark = pytest.mark.engine
 
 
@@ -37,13 +40,24 @@ def test_each_part_is_a_container_of_its_own(cli: Cli, xfce: str) -> None:
 def test_the_picture_has_panel_and_icons(cli: Cli, xfce: str, tmp_path: Path) -> None:
     shot = tmp_path / "shot.png"
     said = cli.json("screenshot", xfce, "-o", str(shot))
-    with Image.open(shot) as picture:
-        assert picture.size == (said["width"], said["height"]) == (1280, 800)
-        rgb = picture.convert("RGB")
+    with Image.open(shot) as shown:
+        assert shown.size == (said["width"], said["height"]) == (1280, 800)
+        rgb = shown.convert("RGB")
         panel = rgb.crop((0, 0, 1280, 28)).getcolors(1 << 20) or []
         icons = rgb.crop((0, 36, 120, 300)).getcolors(1 << 20) or []
     assert len(panel) > 16
     assert len(icons) > 24
+
+
+def test_who_looked_at_the_picture_leaves_nothing_behind(cli: Cli, xfce: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in cli.env.items():  # the engine is asked from here too
+        monkeypatch.setenv(key, value)
+    engine = choose(cli.engine, runtime=None, ulimits={})
+    socket = cli.inside(xfce, "x11vnc", "echo /run/modulux/rfb/*").strip()
+    for _ in range(40):
+        with picture(engine, f"modulux.{xfce}.x11vnc", socket) as client:
+            client.request(incremental=False)
+    wait_for("no nc is left", lambda: not cli.inside(xfce, "x11vnc", "grep -lx nc /proc/[0-9]*/comm || true"), 5)
 
 
 def test_up_again_changes_nothing(cli: Cli, xfce: str, xfce_file: Path) -> None:

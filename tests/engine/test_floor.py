@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.cli import Cli
+from tests.support.native import run_words
 
 pytestmark = pytest.mark.engine
 
@@ -24,8 +25,9 @@ def test_inside_every_module(cli: Cli, xfce: str) -> None:
 def test_the_floor_can_fail(cli: Cli, xfce: str) -> None:
     """A container without the flags: the same script must find what is missing."""
     image = next(r["image"] for r in cli.json("ps", xfce) if r["role"] == "app")
-    limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
-    out = cli.native("run", "--rm", *limits, "--user", "0", "--entrypoint", "/usr/lib/modulux/floor", image, check=False)
+    out = cli.native(
+        "run", "--rm", *run_words(cli.engine or ""), "--user", "0", "--entrypoint", "/usr/lib/modulux/floor", image, check=False
+    )
     for missed in ("not as 1000:1000", "capabilities", "gain privileges", "written to", "not limited", "/tmp is no tmpfs"):
         assert missed in out
 

@@ -36,6 +36,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(3600)]
 
 SHIPPED = sorted(path.stem for path in (ROOT / "desktops").glob("*.yaml"))
 
+FILLING = "window=Navigator"
+"""What is waited for of Firefox, whose window is as large as the screen."""
+
 BACK = 180.0
 """Seconds: the supervisor waits up to 32 before it starts anew what dies again and again, and a client may begin before its server."""
 
@@ -78,14 +81,18 @@ def per_cent(*parts: int | str) -> int:
     return sum(int(part.rstrip("%")) for part in parts if isinstance(part, str))
 
 
-def at_the_edges(container: Container) -> Container:
+def at_the_edges(container: Container, filled: bool) -> Container:
     """With those areas of the picture alone that reach an edge of the screen, as bars and wallpaper do.
 
     What lies further in can be covered: an application may be back before the window manager that would give it its place.
+    Where an application's window is `filled` to the edges nothing behind it is to be seen.
     """
     ready = container.ready
     drawn = [
-        d for d in ready.drawn if 0 in d.area[:2] or 100 in (per_cent(d.area[0], d.area[2]), per_cent(d.area[1], d.area[3]))
+        d
+        for d in ready.drawn
+        if 0 in d.area[:2] or 100 in (per_cent(d.area[0], d.area[2]), per_cent(d.area[1], d.area[3]))
+        if not (filled and d.behind)
     ]
     return dataclasses.replace(container, ready=dataclasses.replace(ready, drawn=tuple(drawn)))
 
@@ -102,17 +109,20 @@ class Struck:
     cli: Cli
     plan: Plan
     goes: dict[str, set[str]]
+    folder: Path
+    """Where a picture is left of what did not come back."""
     took: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.plan = dataclasses.replace(self.plan, containers=tuple(at_the_edges(c) for c in self.plan.containers))
+        filled = any(FILLING in c.ready.conditions for c in self.plan.containers)
+        self.plan = dataclasses.replace(self.plan, containers=tuple(at_the_edges(c, filled) for c in self.plan.containers))
         self.engine = choose(self.cli.engine, runtime=None, ulimits={})
         self.alive = Alive(self.cli, self.plan.desktop, [c.short for c in self.plan.containers])
         self.first: dict[str, Module] = {}
 
     def usable(self) -> list[str]:
         """What is missing until the desktop can be used: nothing when every condition holds and every screen is drawn."""
-        watch = Watch(self.engine, self.plan)
+        watch = Watch(self.engine, self.plan, begins=True)
         try:
             wait_all_ready(self.engine, self.plan.containers)
             watch.begin_all()
@@ -125,7 +135,11 @@ class Struck:
 
     def settle(self) -> dict[str, Module]:
         """Wait until it can be used and nothing in it is but a few seconds old."""
-        wait_until("the desktop can be used", self.usable, BACK)
+        try:
+            wait_until("the desktop can be used", self.usable, BACK)
+        except AssertionError:
+            self.cli.run("screenshot", self.plan.desktop, "-o", str(self.folder / "unusable.png"), status=None)
+            raise
         return self.alive.look()
 
     def victims(self) -> list[str]:
@@ -185,7 +199,8 @@ def strike(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         file.write_text((ROOT / f"desktops/{shipped_name}.yaml").read_text().replace(f"name: {shipped_name}", f"name: {name}"))
         cli.run("up", str(file), "--yes", timeout=3000)
         desktop, catalog = read_desktop(file), Catalog([shipped("modules")])
-        struck = Struck(cli, resolve(desktop, catalog, host_facts()), hangs_on(compose(desktop, catalog, None), catalog))
+        goes = hangs_on(compose(desktop, catalog, None), catalog)
+        struck = Struck(cli, resolve(desktop, catalog, host_facts()), goes, tmp_path)
         struck.settle()
         time.sleep(SETTLED)
         struck.first = struck.alive.look()

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from tests.conftest import carry
 from tests.support.cli import Cli
+from tests.support.native import run_words
 from tests.support.rootless import IDS, UID, Rootless, rootless, why_not
 
 from modulux.host.limits import Cgroups, cgroups
@@ -119,7 +120,7 @@ def test_a_base_and_an_app_are_built(user: Rootless) -> None:
     assert list((user.home / ".cache/modulux/build").iterdir()) == []
 
 
-NO_MORE = ["--pull", "never", "--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+NO_MORE = ["--pull", "never", "--network", "none", *run_words("podman")]
 
 
 def test_a_folder_of_the_host_is_the_users_inside_and_outside(user: Rootless, sharing: Callable[[str], Path]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,13 +23,25 @@ PASSING = (".cache", ".Xauthority", ".ICEauthority", "Documents")
 Files = dict[str, bytes]
 
 
+def content(path: Path) -> bytes:
+    """A file's bytes; of a database what it holds, for when SQLite moves that from the file beside it into it tells nothing."""
+    found = path.read_bytes()
+    if not found.startswith(b"SQLite format 3\0"):
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        for part in path.parent.glob(f"{path.name}*"):
+            shutil.copy(part, folder)
+        with closing(sqlite3.connect(Path(folder, path.name))) as database:
+            return "\n".join(database.iterdump()).encode()
+
+
 def settings(cli: Cli, desktop: str, session: str) -> Files:
     """The session's home as it lies in its volume."""
     words = ["volume", "inspect", "--format", "{{.Mountpoint}}", f"modulux.{desktop}.{session}.home"]
     home = Path(cli.native(*words).strip())
     found = {path.relative_to(home): path for path in home.rglob("*") if path.is_file() and not path.is_symlink()}
     return {
-        str(name): path.read_bytes()
+        str(name): content(path)
         for name, path in found.items()
         if name.parts[0] not in PASSING and not name.name.endswith(WORKING)
     }

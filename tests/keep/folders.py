@@ -115,7 +115,8 @@ def tree(root: Path) -> dict[str, object]:
             (key, os.getxattr(path, key, follow_symlinks=False).hex()) for key in os.listxattr(path, follow_symlinks=False)
         )
         mtime = info.st_mtime_ns if not stat.S_ISLNK(info.st_mode) else 0  # restic 0.14 does not set a link's time
-        found[name] = [oct(info.st_mode), info.st_uid, info.st_gid, mtime, content, linked, attributes]
+        holes = stat.S_ISREG(info.st_mode) and info.st_size - info.st_blocks * 512 > 500_000
+        found[name] = [oct(info.st_mode), info.st_uid, info.st_gid, mtime, content, linked, attributes, holes]
     return found
 
 

@@ -114,6 +114,24 @@ def test_killed_while_cloning(world: World) -> None:
     assert world.engine.tree("a") == kept
 
 
+@pytest.mark.skipif(shutil.which("mkfs.xfs") is None, reason="needs xfsprogs")
+def test_a_clone_takes_no_room_where_blocks_can_be_shared(world: World) -> None:
+    (world.documents / "large").write_bytes(os.urandom(60_000_000))
+    kept, folder, volumes = world.engine.tree("a"), world.folder, world.engine.root
+    disk = f"truncate -s 400M {folder}/disk && mkfs.xfs -q {folder}/disk && mount -o loop {folder}/disk /mnt"
+    used = "sync -f /mnt; df --output=used --block-size=1 /mnt | tail -n 1"
+    after = f"{used} >{folder}/after; cd {volumes}; diff -r modulux.a.share.Documents/_data modulux.b.share.Documents/_data"
+    within = f"{disk} && cp -a {volumes}/. /mnt && mount --bind /mnt {volumes}; {used} >{folder}/before; "
+    within += f"trap '{after} >{folder}/difference 2>&1; echo $? >>{folder}/difference' EXIT; set +e; " + '"$@"; exit'
+    done = act(world, "clone", within=within)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "difference").read_text() == "0\n"
+    before, now = (int((folder / name).read_text()) for name in ("before", "after"))
+    assert before > 60_000_000
+    assert now - before < 10_000_000
+    assert world.engine.tree("a") == kept
+
+
 def test_a_wrong_password(world: World) -> None:
     world.backup()
     world.repository = Repository(world.repository.where, b"guessed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from modulux.desktop import switch
 from modulux.engine.files import mirror
 from modulux.errors import NameTakenError, NewerError, NotFoundError, UsageError
 from modulux.keep import manifest as manifests
+from modulux.keep import passes
 from modulux.keep.clone import clone
 from modulux.keep.forget import choose, forget
 from modulux.keep.paths import place, restore_paths
+from modulux.keep.reading import Reading
 from modulux.keep.restic import OURS, WARM
 from modulux.keep.restore import target_of
 from modulux.keep.verify import every_byte, structure
@@ -65,6 +68,43 @@ def test_only_what_changed_is_stored_again(world: World) -> None:
     assert 4_000_000 < first.added < 6_000_000  # the second pass finds what the first has stored
     assert second.added < 100_000
     assert [s.short for s in world.repository.snapshots(OURS)] == [first.snapshot[:8], second.snapshot[:8]]
+
+
+def test_the_second_pass_knows_what_the_first_has_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would read everything again while the desktop stands still."""
+    made: list[Reading] = []
+
+    class Noted(Reading):
+        def __enter__(self) -> Reading:
+            made.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr(passes, "Reading", Noted)
+    for number in range(2):
+        (world.folder / "cache/modulux/keep/folders.a/last.json").unlink(missing_ok=True)  # so that there are two passes
+        (world.home / "none").write_text(f"changed {number}")
+        done = world.backup()
+        first, last = sorted(made, key=lambda reading: reading.summary["snapshot_id"] == done.snapshot)
+        made.clear()
+        assert first.summary["files_new"] + first.summary["files_changed"] > 0
+        ours = len(list((world.folder / "cache/modulux/keep/folders.a/desktop").iterdir()))  # written between the two
+        assert last.summary["files_new"] + last.summary["files_changed"] <= ours, last.summary
+        assert last.summary["files_unmodified"] > 8
+
+
+def test_folders_that_have_changed_places_since(world: World) -> None:
+    """The last pass begins with where the volumes lay at the last snapshot."""
+    world.backup()
+    note = world.folder / "cache/modulux/keep/folders.a/last.json"
+    for word in ("openbox.home", "share.Documents"):
+        data = json.loads(note.read_text())
+        data["volumes"][word] = str(world.folder / "gone") if word == "openbox.home" else str(world.folder)
+        note.write_text(json.dumps(data))
+        before = world.engine.tree("a")
+        world.backup()
+        world.home.joinpath("none").write_text("ruined")
+        world.restore()
+        assert world.engine.tree("a") == before
 
 
 def test_some_files(world: World) -> None:

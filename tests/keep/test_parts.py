@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 from tests.support.cli import ROOT, Cli
 
+from modulux.desktop.state import Found, Module
+from modulux.engine.hold import apart
+from modulux.engine.protocol import Detail, State
 from modulux.errors import PasswordError, UsageError
 from modulux.keep.failures import AbsentError, FullError, LockedError, failure
+from modulux.keep.inventory import Inventory
 from modulux.keep.likeness import likeness
 from modulux.keep.password import password
+from modulux.keep.recipes import left_behind
 from modulux.keep.restic import Repository, location
 from modulux.keep.schedule import schedule
+from modulux.model.desktop import Desktop
+
+from .folders import FolderEngine
 
 PICTURES = ROOT / "docs/pictures"
 
@@ -139,3 +148,65 @@ def test_what_restic_says(said: str, status: int, error: type[Exception]) -> Non
     found = failure(said, status, "/r")
     assert type(found) is error
     assert found.hint
+
+
+def test_what_a_restore_brought_is_told_from_what_was_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    place = tmp_path / "modulux/desktops/office"
+    assert left_behind("office") is None
+    (place / "modules/app/badge").mkdir(parents=True)
+    assert left_behind("office") == place
+    (place / "desktop.yaml").write_text("name: office\n")
+    assert left_behind("office") is None
+
+
+class Two(FolderEngine):
+    """An engine with containers that can be started anew, and says of each which start it looked at."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.starts = {"modulux.a.openbox": 1000.0, "modulux.a.xvfb": 1000.0}
+
+    def containers(self, prefix: str) -> list[State]:
+        return [State(name, name, "running", {}, "image", at, 0) for name, at in self.starts.items()]
+
+    def details(self, containers: Sequence[str]) -> list[Detail]:
+        return [Detail(name, int(self.starts[name]), "image", {"modulux.a.home": "/home/user"}) for name in containers]
+
+
+@pytest.mark.parametrize("anew", [1000.0, 1001.0, 2000.0])
+def test_who_was_started_anew_is_looked_at_again(tmp_path: Path, anew: float) -> None:
+    engine = Two(tmp_path)
+    modules = {state.name: Module(state) for state in engine.containers("modulux.a.")}
+    desktop = Desktop.model_validate({"name": "a", "display": "xvfb", "sessions": ["openbox"]})
+    stock = Inventory(Found("a", modules), desktop, {"home": "modulux.a.home"}, engine.details(sorted(modules)), {}, at=1500.0)
+    assert stock.writers_now(engine) == stock.writers
+    engine.starts["modulux.a.openbox"] = anew
+    assert {w.name: w.pid for w in stock.writers_now(engine)} == {"modulux.a.openbox": int(anew), "modulux.a.xvfb": 1000}
+    del engine.starts["modulux.a.xvfb"]
+    assert [w.name for w in stock.writers_now(engine)] == ["modulux.a.openbox"]
+
+
+def test_two_starts_within_a_second_are_not_told_apart(tmp_path: Path) -> None:
+    engine = Two(tmp_path)
+    modules = {state.name: Module(state) for state in engine.containers("modulux.a.")}
+    desktop = Desktop.model_validate({"name": "a", "display": "xvfb", "sessions": ["openbox"]})
+    old = [Detail(name, 7, "image", {"modulux.a.home": "/home/user"}) for name in modules]
+    stock = Inventory(Found("a", modules), desktop, {"home": "modulux.a.home"}, old, {}, at=1000.5)
+    assert {w.pid for w in stock.writers_now(engine)} == {1000}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "expected"),
+    [
+        ({"": "/a/container"}, {"": "/a/shell"}, True),
+        ({"": "/a"}, {"": "/a"}, False),
+        ({"": "/a"}, {"": "/a/shell"}, False),
+        ({"": "/a/b"}, {"": "/a/bc"}, True),
+        ({"": "/"}, {"": "/a"}, False),
+        ({}, {"": "/a"}, False),
+    ],
+)
+def test_a_control_group_that_is_ours_is_not_frozen(theirs: dict[str, str], ours: dict[str, str], expected: bool) -> None:
+    """An engine that makes none leaves containers in the one that it was started from."""
+    assert apart("", theirs, ours) is expected

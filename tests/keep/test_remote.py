@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.support import sshd
 from tests.support.cli import ROOT, Cli
 from tests.support.dockerd import end_with_parent
 
@@ -29,7 +30,7 @@ from .folders import PASSWORD, World
 from .test_bad_luck import commands
 
 SECRET = "s3cretOfTheServer"
-KINDS = {"sftp": "dropbear", "rest": "rclone", "s3": sys.executable}
+KINDS = {"sftp": "dropbear", "openssh": "ssh", "rest": "rclone", "s3": sys.executable}
 
 
 @dataclass
@@ -89,14 +90,13 @@ class Server:
         return found
 
 
-def sftp(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """Dropbear with keys of its own; root's home is another one for it."""
+def login(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of the test's own, which lets in whoever has it and which `ssh` uses; no question is asked."""
     keys = folder / "home/.ssh"
     keys.mkdir(parents=True, mode=0o700)
     keys.parent.chmod(0o700)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
     shutil.copy(folder / "key.pub", keys / "authorized_keys")
-    subprocess.run(["dropbearkey", "-t", "ed25519", "-f", str(folder / "hostkey")], check=True, capture_output=True)
     settings = ["IdentitiesOnly yes", "StrictHostKeyChecking no", "BatchMode yes", "LogLevel ERROR"]
     settings += [f"IdentityFile {folder}/key", f"UserKnownHostsFile {folder}/known"]
     (folder / "settings").write_text("\n".join(settings) + "\n")
@@ -104,9 +104,24 @@ def sftp(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Server:
     (folder / "bin/ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/settings "$@"\n')
     (folder / "bin/ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
+
+
+def sftp(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Dropbear with keys of its own; root's home is another one for it."""
+    login(folder, monkeypatch)
+    subprocess.run(["dropbearkey", "-t", "ed25519", "-f", str(folder / "hostkey")], check=True, capture_output=True)
     serve = f"mount --bind {folder}/home /root && exec dropbear -F -s -r {folder}/hostkey -P {folder}/pid -p 127.0.0.1:{port}"
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", serve]
     return Server(argv, f"sftp://root@127.0.0.1:{port}/{folder}/data", port, folder / "data")
+
+
+def openssh(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """OpenSSH's server, with its own SFTP."""
+    login(folder, monkeypatch)
+    found = sshd.program(folder / "unpacked")
+    if found is None:
+        pytest.skip("openssh-server can neither be found nor downloaded")
+    return Server(sshd.command(folder, port, found), f"sftp://root@127.0.0.1:{port}/{folder}/data", port, folder / "data")
 
 
 def rest(folder: Path, port: int, _: pytest.MonkeyPatch) -> Server:
@@ -124,7 +139,7 @@ def s3(folder: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Server:
     return Server(argv, f"s3:http://127.0.0.1:{port}/bucket", port, folder / "data", {"S3_SECRET": SECRET})
 
 
-@pytest.fixture(params=["sftp", pytest.param("rest", marks=pytest.mark.slow), "s3"])
+@pytest.fixture(params=["sftp", "openssh", pytest.param("rest", marks=pytest.mark.slow), "s3"])
 def server(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server that runs, with an empty repository as the world's."""
     if shutil.which(KINDS[request.param]) is None:
@@ -133,7 +148,7 @@ def server(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.Mon
         port = taken.getsockname()[1]
     folder = world.folder / "server"
     folder.mkdir()
-    made = {"sftp": sftp, "rest": rest, "s3": s3}[request.param](folder, port, monkeypatch)
+    made = {"sftp": sftp, "openssh": openssh, "rest": rest, "s3": s3}[request.param](folder, port, monkeypatch)
     made.start()
     try:
         world.repository = Repository(made.address, PASSWORD)
@@ -212,6 +227,12 @@ def test_refused_or_away_is_not_absent(world: World, server: Server, monkeypatch
     assert SECRET not in done.stderr
     server.start()
     assert [s.short for s in world.repository.snapshots(OURS)] == [kept.snapshot[:8]]
+
+
+@pytest.mark.parametrize("server", ["openssh"], indirect=True)
+def test_it_is_openssh_that_serves(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        assert connection.recv(64).startswith(b"SSH-2.0-OpenSSH_")
 
 
 @pytest.mark.parametrize("server", ["s3"], indirect=True)

@@ -1,4 +1,4 @@
-"""Keeping as an ordinary user with Podman: volumes belong to the user's spare ids, the repository to the user."""
+"""Keeping as an ordinary user, with Podman and with Docker: volumes belong to the user's spare ids, the repository to the user."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import carry
+from tests.support import rootless_docker
 from tests.support.cli import Cli
 from tests.support.rootless import UID, Rootless, rootless, why_not
 
@@ -20,13 +21,14 @@ pytestmark = [
 LIST = "cd && find . -path ./.cache -prune -o -path ./.local -prune -o -printf '%p %m %U %G %T@ %s %n %l\\n' | sort"
 
 
-@pytest.fixture(scope="module")
-def user() -> Iterator[Rootless]:
-    if reason := why_not():
+@pytest.fixture(scope="module", params=["podman", "docker"])
+def user(request: pytest.FixtureRequest) -> Iterator[Rootless]:
+    docker = request.param == "docker"
+    if reason := why_not() or (rootless_docker.why_not() if docker else None):
         pytest.skip(reason)
     root = Cli("podman")
     root.run("build", "--desktop", "openbox", "--yes", timeout=3000)
-    with rootless() as cli:
+    with rootless_docker.rootless_docker() if docker else rootless() as cli:
         carry(root, cli, ["openbox"])
         yield cli
 

@@ -14,7 +14,7 @@ from tests.support.cli import ROOT, Cli
 
 from modulux.keep.likeness import likeness
 
-pytestmark = [pytest.mark.engine, pytest.mark.one_engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 NAME = "t-whole"
 KEPT = re.compile(r"\.[0-9a-f]{8}$")
@@ -28,7 +28,7 @@ def test_upgraded_and_not_upgraded(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("open sesame\n")
     (tmp_path / "desktop.yaml").write_text(f"name: {NAME}\ndisplay: xvfb\nsessions: [openbox]\napps: [terminal]\n")
     flags = ["--to", str(tmp_path / "repository"), "--password-file", str(tmp_path / "password"), "--yes"]
-    own = replace(cli, env={"MODULUX_MODULES": str(tmp_path / "modules")})
+    own = replace(cli, env={**cli.env, "MODULUX_MODULES": str(tmp_path / "modules")})
     tags = dict(line.split() for line in own.native(*TAGS).splitlines())
 
     def edition() -> str:

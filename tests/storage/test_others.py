@@ -10,6 +10,7 @@ from PIL import Image
 from tests.conftest import carry
 from tests.support.cli import Cli
 from tests.support.filled import IMAGE, image
+from tests.support.native import run_words
 from tests.support.smallhost import SmallHost, small_host, why_not
 
 from modulux.storage import probe
@@ -54,12 +55,11 @@ def test_a_users_podman(host: SmallHost) -> None:
 
     podman("import", str(host.folder / "image.tar"), IMAGE)
     podman("volume", "create", "kept")
-    limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
     script = (
         "rm /data/gone; trap 'exit 0' TERM; [ -e /kept/file ] || { echo mine >/kept/file; busybox chown 5:6 /kept/file; }; "
     )
     script += "while true; do sleep 0.1; done"
-    podman("run", "--runtime", "runc", "--detach", "--network", "none", *limits, "--name", "busy", "--volume", "kept:/kept", IMAGE,
+    podman("run", "--detach", "--network", "none", *run_words("podman"), "--name", "busy", "--volume", "kept:/kept", IMAGE,
            "/bin/sh", "-c", script)  # fmt: skip
     root = "/var/lib/alice/.local/share/containers/storage"
     look = f"stat --format '%u:%g %Y %s' {root}/volumes/kept/_data/file"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.native import run_words
 from tests.support.smallhost import SmallHost
 
 IMAGE = "localhost/filled:1"
@@ -102,7 +103,7 @@ class Filled:
 
     @property
     def limits(self) -> list[str]:
-        return ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+        return run_words(self.engine)
 
     def fill(self) -> None:
         host = self.host

@@ -134,8 +134,20 @@ def test_role_and_folder_must_agree(world: Path) -> None:
         Catalog([world]).module("viewer/x11vnc")
 
 
-HARDWARE = {"display/xorg": ["/dev/dri", "/dev/input"]}
+CARD = ["/dev/dri", "/dev/input"]
+HARDWARE = {
+    "audio/alsa": ["/dev/snd"],
+    "display/xorg": CARD,
+    "display/wayland-card": CARD,
+    "service/installer": ["/dev/disks", "/dev/ttyS0"],
+}
 """The only modules that get devices."""
+
+TERMINALS = {"display/xorg", "display/wayland-card", "service/login"}
+"""The only modules that get a virtual terminal; on a machine alone."""
+
+RIGHTS = {"service/network": ["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"]}
+"""The only modules that get capabilities; on a machine alone."""
 
 
 @pytest.mark.parametrize("id", Catalog([shipped("modules")]).ids)
@@ -146,8 +158,10 @@ def test_every_shipped_module_is_whole(id: str) -> None:
     taken = [name for choice in found.contract.requires for name in choice.split(" | ")]
     for interface in [*found.contract.provides, *taken, *found.contract.uses]:
         assert interface in catalog.interfaces
-    assert found.contract.capabilities == []
+    assert found.contract.capabilities == RIGHTS.get(id, [])
+    assert found.contract.network != "machine" or id in RIGHTS
     assert found.contract.devices == HARDWARE.get(id, [])
+    assert found.contract.terminal == (id in TERMINALS)
     # names of programs keep their small letter
     assert found.contract.summary[0].isupper() or found.contract.summary.split()[0].strip(",") in LOWER
 

@@ -80,7 +80,7 @@ def test_every_verb_explains_itself(cli: Cli, verb: str) -> None:
         (["up", "none.yaml"], 3, "none.yaml: no such file", None),
         (["plan", "xfce", "--engine", "lxc", "--commands"], 3, "lxc", None),
         (["module", "new", "app"], 2, "not `role/name`", "roles:"),
-        (["module", "new", "kernel/linux"], 2, "not `role/name`", "roles:"),
+        (["module", "new", "engine/linux"], 2, "not `role/name`", "roles:"),
         (["module", "new", "display/mine"], 2, "no skeleton for the role display", "copy"),
         (["module", "check", "/nowhere"], 3, "no module.yaml", "module new"),
         (["modules", "--modules"], 2, "--modules", None),
@@ -305,7 +305,7 @@ def test_the_undo_is_not_interrupted_and_tells_when_it_fails(
     [
         (["modules", "--modules", "/nowhere"], "--modules /nowhere: no such folder", "role/name"),
         (["modules", "ap"], "no role `ap`", "app"),
-        (["modules", "kernel"], "no role `kernel`", "session"),
+        (["modules", "engine"], "no role `engine`", "session"),
         (["screenshot", "xfce", "-o", "x.gif"], "x.gif: the picture is a PNG file", "-o x.png"),
         (["screenshot", "xfce", "-o", "-", "--json"], "both want stdout", "-o FILE.png"),
         (["bench", "--plot", "/nowhere/a.svg"], "no such folder", "mkdir"),
@@ -383,3 +383,14 @@ def test_only_the_first_interrupt_counts_and_the_terminal_reaches_no_child() -> 
     assert seen == 1
     assert {n: signal.getsignal(n) for n in run.INTERRUPTS} == before
     assert run.run(["sh", "-c", "cut -d' ' -f5 /proc/$$/stat"]).stdout.strip() == str(os.getpgrp())
+
+
+def test_who_has_done_all_is_not_interrupted() -> None:
+    before = {number: signal.getsignal(number) for number in run.INTERRUPTS}
+    try:
+        run.past_interrupts()
+        for number in run.INTERRUPTS:
+            os.kill(os.getpid(), number)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

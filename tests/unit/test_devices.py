@@ -40,6 +40,19 @@ def test_where_it_is_the_container_gets_it_and_nobody_else(catalog: Catalog, des
     assert all(c.capabilities == () for c in plan.containers)
 
 
+def test_a_terminal_is_a_machines_to_give(tmp_path: Path, desktop: Desktop) -> None:
+    folder = tmp_path / "display/card"
+    shutil.copytree(shipped("modules") / "display/xvfb", folder)
+    (folder / "module.yaml").write_text((folder / "module.yaml").read_text() + "terminal: true\nenv: {VT: 'tty{terminal}'}\n")
+    catalog = Catalog([shipped("modules"), tmp_path])
+    with pytest.raises(ResolveError, match="display/card needs a virtual terminal of its own") as raised:
+        resolve(desktop, catalog, HostFacts())
+    assert "machine" in (raised.value.hint or "")
+    assert not any(pair.display == "card" for pair in pairs(catalog))
+    plan = resolve(desktop, catalog, HostFacts(machine="m"))
+    assert {c.short: c.env["VT"] for c in plan.containers if "VT" in c.env} == {"card": "tty{terminal}"}
+
+
 def test_the_matrix_pairs_none_that_needs_hardware(catalog: Catalog) -> None:
     found = pairs(catalog)
     assert any(pair.display == "xvfb" for pair in found)

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from modulux.machine.bootplan import boot_lines, rfb_socket
+from modulux.machine.bootplan import CONTROL, CONTROL_PORT, RFB_PORT, boot_lines, rfb_socket
 from modulux.model.desktop import Desktop
-from modulux.model.plan import Plan
+from modulux.model.plan import Container, Plan
 from modulux.paths import shipped
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.files import load
@@ -28,8 +28,8 @@ def test_each_container_has_its_layers_the_topmost_first_and_is_run_in_the_plans
     made = lines(plan)
     assert [line[1] for line in made if line[0] == "run"] == [c.name for c in plan.containers]
     assert ["layers", "modulux.openbox.xvfb", "xvfb-top:base"] in made
-    words = [line[0] for line in made]
-    assert words == sorted(words, key=["layers", "ipc", "volume", "run", "ready"].index)
+    words = [line[0] for line in made if line[0] not in ("ready", "ask")]
+    assert words == sorted(words, key=["layers", "ipc", "volume", "run", "later", "after", "link"].index)
 
 
 def test_each_volume_is_made_once_and_filled_by_one_who_may_write_to_it(plan: Plan) -> None:
@@ -43,17 +43,74 @@ def test_each_volume_is_made_once_and_filled_by_one_who_may_write_to_it(plan: Pl
     assert homes == ["/state/volumes/modulux.openbox.openbox.home"]
 
 
-def test_readiness_is_asked_by_the_contracts_own_program(plan: Plan) -> None:
-    ready = next(line for line in lines(plan) if line[:2] == ["ready", "modulux.openbox.openbox"])
-    assert ready[2] == "/usr/lib/modulux/ready"
-    assert int(ready[3]) > 0
-    assert "window=Tint2" in ready
+def test_sockets_are_asked_by_pid_1_and_all_else_by_the_contracts_own_program(plan: Plan) -> None:
+    made = lines(plan)
+    asked = next(line for line in made if line[:2] == ["ask", "modulux.openbox.openbox"])
+    assert asked[2:4] == ["/usr/lib/modulux/ready", "0"]
+    assert "window=Tint2" in asked
+    assert not any(word.startswith("socket=") for line in made if line[0] == "ask" for word in line)
+    display = next(line for line in made if line[:2] == ["ready", "modulux.openbox.xvfb"])
+    assert "/run/machine/volumes/modulux.openbox.xvfb.x11/X0" in display
+
+
+def test_whether_it_is_drawn_is_asked_of_the_display_that_can_tell(plan: Plan) -> None:
+    assert not [line for line in lines(plan) if line[0] == "look"]
+    display = next(c for c in plan.containers if c.role == "display")
+    tells = dataclasses.replace(display, ready=dataclasses.replace(display.ready, looks=("/looks",)))
+    made = lines(dataclasses.replace(plan, containers=tuple(tells if c is display else c for c in plan.containers)))
+    (look,) = [line for line in made if line[0] == "look" and line[1] == "modulux.openbox.openbox"]
+    assert look[2:4] == ["modulux.openbox.xvfb", "/looks"]
+    assert look[4:]
+    assert all(len(area.split(",")) in (5, 6) for area in look[4:])
+
+
+def test_who_waited_for_anothers_socket_is_ended_before_it(plan: Plan) -> None:
+    after = {line[1]: line[2:] for line in lines(plan) if line[0] == "after"}
+    assert "modulux.openbox.xvfb" in after["modulux.openbox.openbox"]
+    assert "modulux.openbox.xvfb" in after["modulux.openbox.x11vnc"]
+    assert all(name not in others for name, others in after.items())
+
+
+def test_what_makes_the_picture_comes_first(plan: Plan) -> None:
+    later = {line[1] for line in lines(plan) if line[0] == "later"}
+    roles = {c.name: c.role for c in plan.containers}
+    assert later
+    assert not any(roles[name] in ("display", "session") for name in later)
+    assert {name for name, role in roles.items() if role == "app"} <= later
+
+
+def test_policy_and_devices_come_from_the_contract(plan: Plan) -> None:
+    first = plan.containers[0]
+    changed = dataclasses.replace(first, devices=("/dev/dri",), env={**first.env, "MODULUX_RESTART": "on-failure"})
+    made = lines(dataclasses.replace(plan, containers=(changed, *plan.containers[1:])))
+    assert ["device", first.name, "/dev/dri"] in made
+    assert next(line for line in made if line[:2] == ["run", first.name])[2] == "on-failure"
+
+
+def test_who_draws_on_a_terminal_is_told_from_who_writes(plan: Plan) -> None:
+    def on(c: Container, number: int) -> Container:
+        return dataclasses.replace(c, devices=(f"/dev/tty{number}",))
+
+    there = {c.role: c for c in plan.containers}
+    changed = (on(there["display"], 7), on(there["gateway"], 2))
+    made = lines(dataclasses.replace(plan, containers=changed))
+    assert [line[1:] for line in made if line[0] == "terminal"] == [
+        [there["display"].name, "7", "draws"],
+        [there["gateway"].name, "2", "text"],
+    ]
+    assert not any(line[0] == "device" for line in made)
+
+
+def test_the_system_and_the_host_are_named_first(plan: Plan) -> None:
+    made = boot_lines(plan, {c.image: ["base"] for c in plan.containers}, version="abc", host="office")
+    assert made[:2] == ["version\tabc", "host\toffice"]
 
 
 def test_the_viewers_socket_is_found_where_its_volume_lies(plan: Plan) -> None:
     link = rfb_socket(plan)
     assert link == "/run/machine/volumes/modulux.openbox.rfb/openbox.x11vnc.sock"
-    assert ["link", link] in lines(plan, link)
+    assert ["link", RFB_PORT, link] in lines(plan, link)
+    assert ["link", CONTROL_PORT, CONTROL] in lines(plan)
 
 
 def test_what_would_break_a_line_is_refused(plan: Plan) -> None:

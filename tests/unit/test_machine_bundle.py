@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from modulux.engine.protocol import ImageFacts
 from modulux.errors import ResolveError
-from modulux.machine.bundle import ImageFacts, runtime_config, seccomp_rules
+from modulux.machine.bundle import on_machine_network, runtime_config, seccomp_rules
 from modulux.model.desktop import Desktop
 from modulux.model.plan import Container, Mount, Plan
 from modulux.paths import shipped
@@ -15,6 +16,7 @@ from modulux.resolve.files import load
 from modulux.resolve.plan import HostFacts, resolve
 
 IMAGE = ImageFacts(("/usr/bin/tini", "--", "/usr/lib/modulux/enter"), ("HOME=/home/user", "LANG=C.UTF-8"), "/home/user")
+ALL = {"pid", "mount", "uts", "network", "cgroup", "ipc"}
 SECCOMP = {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}
 
 
@@ -49,10 +51,20 @@ def test_every_module_is_held_to_the_floor(plan: Plan) -> None:
         assert linux["resources"]["devices"] == [{"allow": False, "access": "rwm"}]
         assert linux["resources"]["memory"] == {"limit": c.memory, "swap": c.memory}
         assert linux["resources"]["pids"]["limit"] == c.pids
-        assert {n["type"] for n in linux["namespaces"]} == {"pid", "mount", "uts", "network", "cgroup", "ipc"}
+        assert {n["type"] for n in linux["namespaces"]} | ({"network"} if on_machine_network(c) else set()) == ALL
         assert linux["seccomp"] == SECCOMP
         assert process["args"] == [*IMAGE.entrypoint, *c.command]
         assert {"/tmp", "/var/tmp", "/run"} <= set(mounts(made))
+
+
+def test_the_picture_comes_first_where_the_processor_is_busy(plan: Plan) -> None:
+    shares = {c.role: config(c, plan)["linux"]["resources"]["cpu"]["shares"] for c in plan.containers}
+    assert shares["display"] > shares["session"] > shares["app"] > shares["gateway"] == shares["viewer"]
+
+
+def test_only_what_serves_those_outside_has_the_machines_network(plan: Plan) -> None:
+    assert [c.short for c in plan.containers if on_machine_network(c)] == ["web"]
+    assert "network" not in {n["type"] for n in config(container(plan, "web"), plan)["linux"]["namespaces"]}
 
 
 def test_data_lie_on_the_state_partition_and_sockets_in_memory(plan: Plan) -> None:
@@ -85,8 +97,24 @@ def test_declared_devices_are_there_and_no_others(plan: Plan) -> None:
     made = config(dataclasses.replace(container(plan, "xvfb"), devices=("/dev/dri",)), plan)
     assert mounts(made)["/dev/dri"]["source"] == "/dev/dri"
     assert made["linux"]["resources"]["devices"][1:] == [{"allow": True, "type": "c", "major": 226, "access": "rw"}]
+    made = config(dataclasses.replace(container(plan, "xvfb"), devices=("/dev/disks", "/dev/ttyS0")), plan)
+    assert made["linux"]["resources"]["devices"][1:] == [
+        {"allow": True, "type": "b", "access": "rw"},
+        {"allow": True, "type": "c", "major": 4, "minor": 64, "access": "rw"},
+    ]
     with pytest.raises(ResolveError, match="/dev/mem"):
         config(dataclasses.replace(container(plan, "xvfb"), devices=("/dev/mem",)), plan)
+
+
+def test_of_the_terminals_it_has_its_own(plan: Plan) -> None:
+    made = config(dataclasses.replace(container(plan, "xvfb"), devices=("/dev/tty7",)), plan)
+    assert {path: m["source"] for path, m in mounts(made).items() if "tty" in path} == dict.fromkeys(
+        ("/dev/tty7", "/dev/tty0"), "/dev/tty7"
+    )
+    assert made["linux"]["resources"]["devices"][1:] == [{"allow": True, "type": "c", "major": 4, "minor": 7, "access": "rw"}]
+    for other in ("/dev/tty0", "/dev/tty", "/dev/ttyS1", "/dev/tty7/x"):
+        with pytest.raises(ResolveError, match=other):
+            config(dataclasses.replace(container(plan, "xvfb"), devices=(other,)), plan)
 
 
 def test_a_folder_of_a_host_is_refused(plan: Plan) -> None:

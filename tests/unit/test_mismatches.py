@@ -37,7 +37,7 @@ def refusal(path: Path, text: str, *folders: Path) -> FileError:
             "`gnome` first",
         ),
         ("display: xvfb\nsessions: [gnome]", "`gnome` requires `system-bus`", "service/login1"),
-        ("display: xvfb\nsessions: [xfce]\naudio: [pipewire, pipewire]", "takes one module", "name one"),
+        ("display: xvfb\nsessions: [xfce]\naudio: [pipewire, alsa]", "takes one module", "name one"),
         ("display: xvfb\nsessions: [xfce]\nlocale: xx_YY.UTF-8", "no known locale", "de_DE.UTF-8"),
         ("display: xvfb\nsessions: [xfce]\nkeyboard: klingon", "no keyboard layout", "us"),
         ("display: xvfb\nsessions: [xfce]\nkeyboard: de(qwerty9)", "no variant", "it has"),

@@ -18,6 +18,7 @@ from modulux.rfb import Area, Client, FdStream, wait_drawn
 class Wanted:
     area: Area
     colours: int
+    behind: bool = False
 
 
 BLANK = update(rect(0, 0, 8, 8, 0, bytes(256)))
@@ -31,6 +32,16 @@ def test_returns_the_first_picture_in_which_all_areas_are_drawn() -> None:
     picture = wait_drawn(client, AREAS, 5)
     assert picture.is_drawn(AREAS)
     assert not client.picture().is_drawn([Wanted([0, 0, 8, 8], 20)])
+
+
+def test_what_lies_behind_the_windows_may_be_covered_by_then() -> None:
+    over = update(rect(2, 4, 4, 1, 0, bytes(16)))
+    behind = [AREAS[0], Wanted([2, 2, 4, 4], 4, behind=True)]
+    assert wait_drawn(Client(Played(init(8, 8) + BLANK + ICON + over + PANEL)), behind, 5).is_drawn(AREAS[:1])
+    with pytest.raises(NotReadyError, match=r"area \[2, 2, 4, 4\]"):
+        wait_drawn(Client(Played(init(8, 8) + BLANK + ICON + over + PANEL, stalls=True)), AREAS, 0.2)
+    with pytest.raises(NotReadyError, match=r"area \[2, 2, 4, 4\]"):
+        wait_drawn(Client(Played(init(8, 8) + BLANK + PANEL, stalls=True)), behind, 0.2)
 
 
 def test_any_picture_will_do_without_areas() -> None:

@@ -18,6 +18,7 @@ from modulux.rfb.picture import pixels
 class Wanted:
     area: Area
     colours: int
+    behind: bool = False
 
 
 def picture(width: int = 10, height: int = 8, spare: int = 0) -> Picture:

@@ -83,6 +83,15 @@ def test_a_process_ends_with_its_stream() -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
+def test_a_process_that_ends_with_its_input_is_not_killed(tmp_path: Path) -> None:
+    """Of an engine's `exec` the signal reaches the near half alone."""
+    program = "import sys; sys.stdout.write('x' * 3_000_000); sys.stdout.flush(); sys.stdin.read(); open(sys.argv[1], 'w')"
+    stream = open_pipe([sys.executable, "-c", program, str(tmp_path / "by itself")])
+    assert stream.receive(memoryview(bytearray(20)), time.monotonic() + 5)
+    stream.close()
+    assert (tmp_path / "by itself").exists()
+
+
 def test_silence_is_timed_out_and_no_more(tmp_path: Path) -> None:
     here, there = socket.socketpair()
     stream = FdStream(here.fileno(), here.fileno(), here.close)

@@ -1,0 +1,152 @@
+"""One boot of a machine whose PID 1 runs nothing but containers, and all that a person would look at.
+
+The picture is that of the (virtual) graphics card, the keys are pressed on the (virtual) keyboard, the tone is what the (virtual)
+sound card played.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import re
+import shutil
+import struct
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.engine.test_sound import RATE, strength
+from tests.support.cli import Cli
+from tests.support.probe import TONE, probe
+from tests.support.virtual import Virtual, booted, colours, processes, wait_for
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
+
+NAME = "t-machine"
+DESKTOP = "t-desk"
+FILE = f"""name: {NAME}
+desktops: [./desk.yaml]
+gateway: {{module: web, address: 0.0.0.0, port: 6080, vnc-port: 5900}}
+memory: 1g
+"""
+DESK = f"name: {DESKTOP}\ndisplay: xvfb\nsessions: [xfce]\napps: [terminal, probe]\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("machine")
+    (made / "machine.yaml").write_text(FILE)
+    (made / "desk.yaml").write_text(DESK)
+    probe(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def machine(folder: Path) -> Iterator[Virtual]:
+    if not shutil.which("qemu-system-x86_64"):
+        pytest.fail("qemu-system-x86 is needed: scripts/test installs it")
+    words = ["--modules", str(folder / "modules"), "--sound", str(folder / "tone.wav"), "--fresh"]
+    with booted(Cli("podman"), folder / "machine.yaml", NAME, *words) as made:
+        yield made
+
+
+def in_desktop(module: str) -> str:
+    return f"modulux.{DESKTOP}.{module}"
+
+
+def test_the_graphics_card_shows_the_desktop(machine: Virtual, tmp_path: Path) -> None:
+    picture = machine.picture(tmp_path / "screen.png")
+    assert picture.size == (1280, 800)
+    assert colours(picture, (0, 0, 1280, 26)) >= 8, "the panel"
+    assert colours(picture, (0, 400, 200, 800)) >= 50, "the wallpaper"
+
+
+def test_only_pid_1_and_containers_run(machine: Virtual) -> None:
+    found = processes(machine.ask("processes"))
+    assert found[1] == ("-", "init")
+    outside = {program for pid, (container, program) in found.items() if container == "-" and pid != 1}
+    assert outside <= {"crun", "link", "init"}, outside  # those who hold a container's other end, or a port's
+    assert {in_desktop("xorg"), in_desktop("xfce"), in_desktop("terminal")} <= {container for container, _ in found.values()}
+
+
+@pytest.mark.parametrize("module", ["xorg", "xfce", "terminal", "web", "x11vnc"])
+def test_every_module_is_held_to_the_floor(machine: Virtual, module: str) -> None:
+    missed = machine.inside(in_desktop(module), "/usr/lib/modulux/floor || true")
+    assert missed == ("floor: sees the host's graphics card" if module == "xorg" else "")
+
+
+def test_keys_arrive_in_a_terminal_and_the_pointer_where_it_points(machine: Virtual) -> None:
+    machine.click(0.54, 0.53)
+    machine.type("echo Typed > ~/Documents/typed\n")
+    wait_for(lambda: machine.inside(in_desktop("xfce"), "cat ~/Documents/typed 2>/dev/null || true") == "Typed", "the file")
+
+
+def test_a_tone_reaches_the_sound_card(machine: Virtual, folder: Path) -> None:
+    """Without KVM the machine's clock stands still now and then, which cuts the tone up; between the cuts it is 440 Hz and nothing else."""
+    machine.inside(in_desktop("probe"), TONE)
+    samples, rate = recorded(folder / "tone.wav")
+    size = rate * 15 // 1000
+    pieces = [samples[at : at + size] for at in range(0, len(samples) - size, size)]
+    loud = [piece for piece in pieces if sum(map(abs, piece)) / size > 2000][:400]
+    assert len(loud) > 50, "hardly anything was played"
+
+    def share(frequency: float) -> float:
+        return sum(strength(piece, frequency * RATE / rate) > 0.9 for piece in loud) / len(loud)
+
+    assert share(440) > 0.25, "of these short pieces many hold a cut"
+    assert share(330) + share(587) < 0.02
+
+
+def recorded(path: Path) -> tuple[array.array[int], int]:
+    """The left side of what the card played, and samples a second; QEMU writes the sizes into its head only when it ends."""
+    content = path.read_bytes()
+    channels, rate = struct.unpack_from("<HI", content, 22)
+    content = content[44:]
+    return array.array("h", content[: len(content) // (2 * channels) * 2 * channels])[::channels], rate
+
+
+def test_the_browsers_page_shows_the_same_desktop(machine: Virtual) -> None:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with browser.open(machine.facts["browser"], timeout=120) as page:
+        text = page.read().decode()
+    assert f"<title>{DESKTOP}</title>" in text
+    assert 'id="screen"' in text
+
+
+def test_a_module_that_dies_comes_back_and_the_others_go_on(machine: Virtual) -> None:
+    def running() -> dict[str, str]:
+        rows = [line.split("\t") for line in machine.ask("status")[1:]]
+        return {row[0]: row[4] for row in rows if row[1] == "running"}
+
+    before = running()
+    machine.ask("restart", in_desktop("x11vnc"))
+    wait_for(
+        lambda: running().get(in_desktop("x11vnc"), before[in_desktop("x11vnc")]) != before[in_desktop("x11vnc")], "it again"
+    )
+    after = running()
+    assert {n: p for n, p in after.items() if n != in_desktop("x11vnc")} == {
+        n: p for n, p in before.items() if n != in_desktop("x11vnc")
+    }
+
+
+def test_it_uses_little_memory(machine: Virtual) -> None:
+    """No figure is asked of a busy computer's timing, but memory does not depend on it: 350 MB with Xfce idle, 64 more for tests."""
+    text = machine.inside(in_desktop("xfce"), "cat /proc/meminfo")
+    size = {m[1]: int(m[2]) for m in re.finditer(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
+    assert (size["MemTotal"] - size["MemAvailable"]) / 1024 < 350 + 64
+
+
+def test_a_machine_without_a_card_may_boot_the_clouds_kernel_and_one_with_may_not(folder: Path) -> None:
+    cli = Cli("podman")
+    words = ["machine", "kernel", "set", "--modules", str(folder / "modules"), "--yes"]
+    refused = cli.run(*words, str(folder / "machine.yaml"), "cloud", status=4, timeout=900)
+    assert "graphics (DRM) for display/xorg" in refused.stderr
+    assert "sound (ALSA) for audio/alsa" in refused.stderr
+    assert "kernel: cloud" not in (folder / "machine.yaml").read_text()
+    other = folder / "browser.yaml"
+    other.write_text(FILE.replace("desktops: [./desk.yaml]", "display: own\ndesktops: [./plain.yaml]"))
+    (folder / "plain.yaml").write_text(DESK.replace(", probe", ""))
+    taken = json.loads(cli.run(*words, "--json", str(other), "cloud", timeout=900).stdout)
+    assert "cloud" in taken["version"]
+    assert "kernel: cloud" in other.read_text()

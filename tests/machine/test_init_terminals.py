@@ -1,0 +1,73 @@
+"""PID 1 gives virtual terminals, and has those that draw on the card take it one after the other."""
+
+from __future__ import annotations
+
+from tests.support.pid1 import World
+
+A, B = (f"/run/machine/volumes/{name}/X0" for name in "ab")
+TERMINALS = ("terminal login 2 text", "terminal a 7 draws", "terminal b 8 draws")
+
+
+def plan(here: World, *more: str) -> None:
+    devices = here.folder / "machine/devices"
+    devices.mkdir(parents=True)
+    for number in (2, 7, 8):
+        (devices / f"tty{number}").touch()
+    ready = (f"ready a {A}", f"ready b {B}")
+    here.plan(*TERMINALS, "run login always", "run a always", "run b always", "run other always", *ready, *more)
+
+
+def test_the_next_begins_once_the_one_before_is_ready_and_nobody_else_waits(here: World) -> None:
+    here.container("a", before=1.0, listens=[A])
+    here.container("b", listens=[B])
+    plan(here)
+    here.start()
+    here.hears("desktop ready", 20)
+    runs = {n.name: n.at for n in here.noted("run")}
+    ups = {n.name: n.at for n in here.noted("up")}
+    assert runs["b"] > ups["a"]
+    assert max(runs["other"], runs["login"]) < ups["a"]
+
+
+def test_nor_before_what_stands_on_it_has_been_drawn(here: World) -> None:
+    here.container("a", listens=[A], exec=[1, 0])
+    here.container("b", listens=[B])
+    plan(here, "run session always", "look session a /looks 0,0,9,9,60")
+    here.start()
+    here.hears("desktop ready", 40)
+    said = here.console()
+    assert said.index("ready session") < said.index("started b")
+
+
+def test_one_that_was_stopped_or_ended_keeps_none_from_its_turn(here: World) -> None:
+    here.container("a", lives=0.1, code=1)
+    here.container("b", listens=[B])
+    plan(here)
+    here.start()
+    here.hears("ready b", 20)
+    here.ask("stop", "a")
+    here.ask("restart", "b")
+    here.wait(lambda: here.status()["b"][2] == "2")
+
+
+def test_each_is_its_users_alone(here: World) -> None:
+    here.container("a", listens=[A])
+    here.container("b", listens=[B])
+    plan(here)
+    here.start()
+    here.hears("desktop ready", 20)
+    for number in (2, 7, 8):
+        facts = (here.inside / f"dev/tty{number}").stat()
+        assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o777) == (1000, 1000, 0o600)
+
+
+def test_what_there_is_and_what_cannot_be_shown_is_said(here: World) -> None:
+    here.container("a", listens=[A])
+    here.container("b", listens=[B])
+    plan(here)
+    here.start()
+    here.hears("a cannot be shown: No such file or directory", 20)  # there is no console here
+    assert here.ask("terminals") == ["login\t2\ttext\t-", "a\t7\tdraws\t-", "b\t8\tdraws\t-", "ok"]
+    assert here.ask("show", "b") == ["error b cannot be shown: No such file or directory"]
+    assert here.ask("show", "other") == ["error other cannot be shown: it has no terminal"]
+    assert here.ask("show", "nobody") == ["error there is no container nobody"]

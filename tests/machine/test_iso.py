@@ -1,0 +1,104 @@
+"""A machine on a CD: started from there it installs itself on an empty disk, which then starts alone. Built twice it is the same bytes."""
+
+from __future__ import annotations
+
+import filecmp
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from tests.support.cli import Cli
+from tests.support.smallest import smallest
+from tests.support.virtual import PATIENCE, Virtual, booted
+
+from modulux.machine.console import connect
+
+pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3000)]
+
+NAME = "t-iso"
+DISK = 1024**3
+
+
+def built(folder: Path) -> Path:
+    words = smallest(folder, NAME)
+    iso = folder / "machine.iso"
+    Cli("podman").run("machine", "build", *words, "-o", str(folder / "built"), "--iso", str(iso), timeout=2400)
+    return iso
+
+
+@pytest.fixture(scope="module")
+def iso(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("iso") / "one")
+
+
+class Talk:
+    """With the installer, by the serial line."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self.line, self.heard = line, ""
+        line.settimeout(1)
+
+    def until(self, pattern: str, seconds: float = PATIENCE) -> str:
+        """What is said up to there; what PID 1 says between is not the installer's."""
+        end = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.heard)):
+            assert time.monotonic() < end, f"not within {seconds:.0f} s: {pattern}\n{self.heard[-2000:]}"
+            try:
+                self.heard += self.line.recv(65536).decode(errors="replace")
+            except TimeoutError:
+                continue
+        said, self.heard = self.heard[: found.end()], self.heard[found.end() :]
+        return said
+
+    def answer(self, text: str) -> None:
+        self.line.sendall(f"{text}\n".encode())
+
+
+def install(machine: Virtual) -> None:
+    with connect(machine.running.machine.console) as line:
+        talk = Talk(line)
+        talk.answer("")
+        listed = talk.until("Which disk.*:")
+        assert re.search(r"vda +1\.0 GB.*holds: nothing known", listed), listed
+        assert re.search(r"sr0 .*\n.*NOT this one: the medium", listed), listed
+        talk.answer("sr0")
+        talk.until("sr0: the medium that this was started from")
+        talk.until("Which disk.*:")
+        talk.answer("vdx")
+        talk.until("There is no disk vdx")
+        talk.until("Which disk.*:")
+        talk.answer("vda")
+        talk.until("ALL THIS IS ERASED")
+        talk.until("Type the disk's name again.*:")
+        talk.answer("yes")
+        talk.until("Nothing was written")
+        talk.until("Which disk.*:")
+        talk.answer("vda")
+        talk.until("Type the disk's name again.*:")
+        talk.answer("vda")
+        talk.until("written: 100 %")
+        talk.until("read again: 100 %")
+        talk.until("INSTALLED: vda holds the machine `t-iso`")
+
+
+def test_two_builds_are_the_same_bytes(iso: Path, tmp_path: Path) -> None:
+    assert filecmp.cmp(iso, built(tmp_path / "again"), shallow=False)
+
+
+def test_it_installs_itself_on_a_disk_that_then_starts_alone(iso: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.img"
+    with disk.open("wb") as file:
+        file.truncate(DISK)
+    cli = Cli("podman")
+    with booted(cli, "browser", NAME, "--iso", str(iso), "--disk", str(disk)) as live:
+        said = [words for _, words in live.running.said()]
+        assert any("NOTHING WILL BE KEPT" in words for words in said), said
+        container = next(line.split("\t")[0] for line in live.ask("status") if line.partition("\t")[0].endswith(".installer"))
+        assert "CapEff:\t0000000000000000" in live.inside(container, "cat /proc/self/status")
+        install(live)
+    with booted(cli, "browser", NAME, "--disk", str(disk)) as installed:
+        assert "slot\ta\trunning\tkept" in installed.ask("slots")
+        assert not any(".installer" in line for line in installed.ask("status"))
+        assert not any("NOTHING WILL BE KEPT" in words for _, words in installed.running.said())

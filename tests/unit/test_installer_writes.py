@@ -1,0 +1,58 @@
+"""What the installer's `write-disk` makes of a medium, an index and a disk; all three are files here."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modulux.machine.iso import Piece, index
+from modulux.paths import shipped
+
+MIB = 1024**2
+SCRIPT = shipped("modules") / "service/installer/rootfs/usr/lib/modulux/write-disk"
+DISK = 24 * MIB
+AT = 2048
+TABLE, REST = b"t" * MIB, b"r" * (2 * MIB)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    (made / "medium").write_bytes(bytes(AT) + bytes(MIB) + TABLE + REST)
+    (made / "disk").write_bytes(b"old" * (DISK // 3))
+    yield made
+    shutil.rmtree(made)
+
+
+def written(folder: Path, digest: str | None = None) -> subprocess.CompletedProcess[str]:
+    pieces = [
+        Piece(MIB, 0, MIB, hashlib.sha256(TABLE).hexdigest()),
+        Piece(2 * MIB, 8 * MIB, 2 * MIB, digest or hashlib.sha256(REST).hexdigest()),
+    ]
+    (folder / "index").write_text(index(pieces, ["machine office", "size 1"]))
+    words = [str(folder / "medium"), str(AT), str(folder / "index"), str(folder / "disk"), str(DISK)]
+    return subprocess.run(["sh", str(SCRIPT), *words], capture_output=True, text=True, check=False)
+
+
+def test_each_piece_lies_where_it_belongs_and_no_older_table_is_left(folder: Path) -> None:
+    done = written(folder)
+    assert done.returncode == 0, done.stderr
+    disk = (folder / "disk").read_bytes()
+    assert disk[:MIB] == TABLE
+    assert disk[8 * MIB : 10 * MIB] == REST
+    assert disk[-MIB:] == bytes(MIB)
+    assert disk[MIB : 8 * MIB] == (b"old" * DISK)[MIB : 8 * MIB]
+    assert done.stdout.splitlines()[-1].strip() == "read again: 100 %"
+
+
+def test_a_disk_that_holds_something_else_afterwards_cannot_be_started(folder: Path) -> None:
+    done = written(folder, "0" * 64)
+    assert done.returncode == 1
+    assert "is failing" in done.stdout
+    assert (folder / "disk").read_bytes()[:MIB] == bytes(MIB)

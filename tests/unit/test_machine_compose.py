@@ -1,0 +1,120 @@
+"""A machine and its desktops as one plan: the card's display and sound, what it has once, where its gateways listen."""
+
+from __future__ import annotations
+
+import pytest
+
+from modulux.errors import ResolveError
+from modulux.machine.compose import needs_of, plan_machine
+from modulux.machine.files import read_machine
+from modulux.model.desktop import Desktop
+from modulux.model.machine import Machine
+from modulux.model.plan import Plan
+from modulux.paths import shipped
+from modulux.resolve.catalog import Catalog
+from modulux.resolve.files import load
+
+HASH = "$6$" + "a" * 16 + "$" + "b" * 86
+CATALOG = Catalog([shipped("modules")])
+
+
+def desktop(word: str) -> Desktop:
+    return load(shipped("desktops") / f"{word}.yaml", Desktop)
+
+
+def plan(**keys: object) -> Plan:
+    return plan_machine(Machine.model_validate({"name": "m", **keys}), CATALOG, desktop)
+
+
+@pytest.mark.parametrize(
+    ("display", "devices"), [("xorg", {"/dev/dri", "/dev/input", "/dev/snd", "/dev/tty0"}), ("own", set())]
+)
+def test_a_desktop_on_the_card_declares_its_devices_and_one_of_its_own_display_none(display: str, devices: set[str]) -> None:
+    found = needs_of(plan(desktops=["openbox"], display=display), CATALOG)
+    assert {d for n in found for d in n.devices} == devices
+    assert ("display/xvfb" in [n.module for n in found]) == (display == "own")
+
+
+def test_two_desktops_share_what_a_machine_has_once() -> None:
+    both = plan(desktops=["openbox", {"desktop": "xfce", "display": "own"}])
+    names = [c.name for c in both.containers]
+    assert names.count("modulux.m.network") == 1
+    assert {"modulux.openbox.xorg", "modulux.m.udev", "modulux.xfce.xvfb"} <= set(names)
+    assert len(names) == len(set(names))
+    volumes = {v.name for v in both.volumes}
+    assert all(m.source in volumes for c in both.containers for m in c.mounts)
+    gateways = [c for c in both.containers if c.role == "gateway"]
+    assert {m.source for c in gateways for m in c.mounts if m.target == "/run/modulux/network"} == {"modulux.m.network.network"}
+
+
+def test_each_gateway_has_ports_of_its_own_on_the_loopback() -> None:
+    found = [c for c in plan(desktops=["openbox", "xfce"]).containers if c.role == "gateway"]
+    assert [c.env["MODULUX_PORT_WEB"] for c in found] == ["6080", "6081"]
+    assert [c.env["MODULUX_PORT_VNC"] for c in found] == ["5900", "5901"]
+    assert {c.env["MODULUX_LISTEN"] for c in found} == {"127.0.0.1"}
+
+
+def test_a_machine_without_a_network_asks_for_no_address() -> None:
+    assert not any(c.module == "service/network" for c in plan(desktops=["openbox"], network="none").containers)
+
+
+def test_a_desktop_is_named_once() -> None:
+    with pytest.raises(ResolveError, match="names the desktop `openbox` twice"):
+        plan(desktops=["openbox", "openbox"])
+
+
+def test_the_hostname_is_the_machines() -> None:
+    (network,) = [c for c in plan(desktops=["openbox"]).containers if c.module == "service/network"]
+    assert network.command[-1] == "m"
+
+
+def terminals(plan: Plan) -> dict[str, list[str]]:
+    return {c.name: found for c in plan.containers if (found := [d for d in c.devices if "tty" in d])}
+
+
+def test_displays_on_the_card_have_terminals_from_f7_on_in_the_files_order() -> None:
+    both = plan(desktops=["xfce", {"desktop": "icewm", "display": "own"}, "openbox"])
+    assert terminals(both) == {"modulux.xfce.xorg": ["/dev/tty7"], "modulux.openbox.xorg": ["/dev/tty8"]}
+    (xorg,) = [c for c in both.containers if c.name == "modulux.openbox.xorg"]
+    assert xorg.command[-1] == "8"
+
+
+def test_a_login_is_there_once_with_a_home_of_its_own_and_the_first_desktops_documents() -> None:
+    both = plan(desktops=["openbox", "xfce"], login={"password-hash": HASH})
+    (login,) = [c for c in both.containers if c.module == "service/login"]
+    assert (login.name, login.hostname, login.devices) == ("modulux.m.login", "m", ("/dev/tty2",))
+    assert login.env["MODULUX_PASSWORD"] == HASH
+    assert login.command[-2:] == ("2", "m")
+    assert {m.target: m.source for m in login.mounts} == {
+        "/home/user": "modulux.m.login.console-home",
+        "/home/user/Documents": "modulux.openbox.share.Documents",
+    }
+    assert {v.name: v.kept for v in both.volumes}["modulux.m.login.console-home"]
+    others = [c for c in both.containers if c is not login]
+    assert not any(HASH in word for c in others for word in (*c.command, *c.env.values()))
+
+
+def test_without_the_key_there_is_no_login_and_without_a_password_only_by_that_word() -> None:
+    assert not any(c.module == "service/login" for c in plan(desktops=["openbox"]).containers)
+    open_to_all = plan(desktops=["openbox"], login={"password": "none"})
+    assert [c.env["MODULUX_PASSWORD"] for c in open_to_all.containers if c.short == "login"] == ["none"]
+
+
+def test_terminals_come_to_an_end() -> None:
+    names = [f"d{i}" for i in range(7)]
+    made = {name: desktop("openbox").model_copy(update={"name": name}) for name in names}
+    with pytest.raises(ResolveError, match="no virtual terminal is left for `display/xorg`"):
+        plan_machine(Machine.model_validate({"name": "m", "desktops": names}), CATALOG, made.__getitem__)
+
+
+def test_two_desktops_on_one_card_are_not_for_systemd() -> None:
+    with pytest.raises(ResolveError, match="two cannot share a card"):
+        plan(desktops=["openbox", "xfce"], init="systemd")
+    assert plan(desktops=["openbox", {"desktop": "xfce", "display": "own"}], init="systemd").containers
+
+
+@pytest.mark.parametrize("path", sorted(shipped("machines").glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_machines(path: object) -> None:
+    machine = read_machine(path)  # type: ignore[arg-type]
+    assert machine.summary
+    assert plan_machine(machine, CATALOG, desktop).containers

@@ -1,0 +1,172 @@
+"""A virtual machine seen from its host: asking PID 1, asking QEMU, and knowing whether it is still there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from modulux.errors import EngineError, NotFoundError, NotReadyError
+from modulux.machine import control, running
+from modulux.machine.control import ask
+from modulux.machine.emulator import Machine
+from modulux.machine.qmp import Monitor
+from modulux.machine.running import SAID, Running
+
+Serve = Callable[[Callable[[socket.socket], None]], Path]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """A socket at which one caller is served."""
+    doors: list[tuple[socket.socket, threading.Thread]] = []
+
+    def start(answer: Callable[[socket.socket], None]) -> Path:
+        path = tmp_path / f"{len(doors)}.sock"
+        door = socket.socket(socket.AF_UNIX)
+        door.bind(str(path))
+        door.listen()
+
+        def once() -> None:
+            caller, _ = door.accept()
+            with caller:
+                answer(caller)
+
+        thread = threading.Thread(target=once, daemon=True)
+        thread.start()
+        doors.append((door, thread))
+        return path
+
+    yield start
+    for door, thread in doors:
+        thread.join(5)
+        door.close()
+
+
+def answering(text: bytes, heard: list[bytes] | None = None) -> Callable[[socket.socket], None]:
+    """Answer a greeting, then hear a line and answer it; MARK in the answer becomes the mark that the line asked for."""
+
+    def answer(caller: socket.socket) -> None:
+        lines = caller.makefile("rb")
+        for answered in (b"MARKerror unknown: ping\n", text):
+            line = lines.readline()
+            mark = line.partition(b"end=")[2].partition(b"\t")[0]
+            if heard is not None:
+                heard.append(line.partition(b"\t")[2])
+            caller.sendall(answered.replace(b"MARK", mark))
+
+    return answer
+
+
+def test_an_answer_ends_with_ok(serve: Serve) -> None:
+    heard: list[bytes] = []
+    assert ask(serve(answering(b"one\r\ntwo ok\nMARKok\n", heard)), "status") == ["one", "two ok"]
+    assert heard == [b"ping\n", b"status\n"]
+
+
+def test_what_a_container_says_is_never_taken_for_the_end(serve: Serve) -> None:
+    said = ask(serve(answering(b"ok\nerror of mine\nMARKok\n")), "act", "modulux.x.web", "true")
+    assert said == ["ok", "error of mine"]
+    with pytest.raises(EngineError, match="it ended with 3"):
+        ask(serve(answering(b"error of mine\nMARKerror it ended with 3\n")), "act", "modulux.x.web", "false")
+
+
+def test_a_refusal_says_why_and_an_end_is_told(serve: Serve, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="there is no container x"):
+        ask(serve(answering(b"MARKerror there is no container x\n")), "stop", "x")
+    with pytest.raises(EngineError, match="no room for it"):
+        ask(serve(answering(b"error the store of the other slot has no room for it\n")), "clear")
+    with pytest.raises(NotReadyError, match="ended the line"):
+        ask(serve(answering(b"half")), "status")
+    with pytest.raises(NotReadyError, match="does not answer"):
+        ask(tmp_path / "nowhere", "status")
+
+
+def test_who_is_not_noticed_calls_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "PATIENCE", (0.1, 5.0))
+    monkeypatch.setattr(control, "PAUSE", 0.01)
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(str(tmp_path / "port"))
+    door.listen()
+
+    def twice() -> None:
+        silent, _ = door.accept()
+        heard, _ = door.accept()
+        answering(b"MARKok\n")(heard)
+        silent.close()
+        heard.close()
+
+    thread = threading.Thread(target=twice, daemon=True)
+    thread.start()
+    assert ask(tmp_path / "port", "status") == []
+    thread.join(5)
+    door.close()
+
+
+def test_the_monitor_is_greeted_and_events_are_passed_over(serve: Serve) -> None:
+    asked: list[str] = []
+
+    def qemu(caller: socket.socket) -> None:
+        stream = caller.makefile("rwb")
+
+        def say(**what: object) -> None:
+            stream.write(json.dumps(what).encode() + b"\n")
+            stream.flush()
+
+        say(QMP={})
+        for line in stream:
+            command = json.loads(line)["execute"]
+            asked.append(command)
+            say(event="RESUME")
+            if command == "quit":
+                say(error={"desc": "not now"})
+            else:
+                say(**{"return": {"running": True}})
+
+    with Monitor(serve(qemu)) as monitor:
+        assert monitor.do("query-status") == {"running": True}
+        with pytest.raises(EngineError, match="not now"):
+            monitor.do("quit")
+    assert asked == ["qmp_capabilities", "query-status", "quit"]
+
+
+def test_nobody_at_the_monitor_is_no_machine(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="does not run"):
+        Monitor(tmp_path / "qmp.sock")
+
+
+def machine(tmp_path: Path) -> Machine:
+    return Machine(built=tmp_path, sockets=tmp_path, state=None, memory=512 * 1024**2, ports={6080: 40001})
+
+
+def test_a_number_that_another_process_has_is_not_the_machine(tmp_path: Path) -> None:
+    assert not Running("m", os.getpid(), machine(tmp_path), None, None).alive()
+    assert not Running("m", 2**22, machine(tmp_path), None, None).alive()
+
+
+def test_what_pid_1_says_is_told_with_its_time(tmp_path: Path) -> None:
+    text = "[    3.9] machine:    3.95 PID 1\r\nnoise\r\n[   12.0] machine:   12.01 desktop ready\r\n"
+    assert [(float(m[1]), m[2].strip()) for m in SAID.finditer(text)] == [(3.95, "PID 1"), (12.01, "desktop ready")]
+    (tmp_path / "serial.log").write_text(text)
+    here = Running("m", os.getpid(), machine(tmp_path), None, None)
+    assert running.wait_ready(here, 1, lambda *_: None) == 12.01
+    (tmp_path / "serial.log").write_text("Kernel panic - not syncing")
+    with pytest.raises(NotReadyError) as raised:
+        running.wait_ready(here, 1, lambda *_: None)
+    assert "panic" in (raised.value.hint or "")
+
+
+def test_qemu_is_given_the_loopback_alone_and_nothing_by_default(tmp_path: Path) -> None:
+    argv = machine(tmp_path).argv()
+    assert "-nodefaults" in argv
+    assert any("hostfwd=tcp:127.0.0.1:40001-:6080" in word for word in argv)
+    assert not any("0.0.0.0" in word or "tcp::" in word for word in argv)
+    vnc = argv[argv.index("-vnc") + 1]
+    assert vnc.startswith("127.0.0.1:")
+    assert "password=on" in vnc
+    assert all("readonly=on" in word for word in argv if "system.erofs" in word or "store.erofs" in word)

@@ -1,0 +1,138 @@
+"""What a machine says of its slots, what fits, what is sent, and when a slot counts as kept."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from modulux.errors import EngineError, HostError, NotReadyError
+from modulux.machine import upgrade
+from modulux.machine.running import READY, Running
+from modulux.machine.upgrade import Slots, check_room, judged, read_slots, send
+
+SAID = ["slot\ta\trunning\tkept", "slot\tb\t-\tfailed", "room\tsystem\t64", "room\tstore\t512", "room\tboot\t100"]
+
+
+def test_slots_are_read() -> None:
+    assert read_slots(SAID) == Slots("a", {"a": "kept", "b": "failed"}, {"system": 64, "store": 512, "boot": 100})
+    assert read_slots(SAID).free == "b"
+
+
+@pytest.mark.parametrize("lines", [[], SAID[1:], SAID[:2], ["slot"]])
+def test_half_an_answer_is_none(lines: list[str]) -> None:
+    with pytest.raises(EngineError):
+        read_slots(lines)
+
+
+def test_what_does_not_fit_is_said_before_anything_is_sent() -> None:
+    check_room(read_slots(SAID), {"system": 64, "store": 512})
+    with pytest.raises(HostError, match="store"):
+        check_room(read_slots(SAID), {"system": 64, "store": 513})
+
+
+Talk = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[[Talk], Path]:
+    """The control port of a machine that behaves as told."""
+
+    def begin(talk: Talk) -> Path:
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        door.bind(str(tmp_path / "control"))
+        door.listen(1)
+
+        def serve() -> None:
+            with door, door.accept()[0] as client:
+                mark = client.recv(1000).partition(b"end=")[2].partition(b"\t")[0]
+                client.sendall(mark + b"error unknown: ping\n")
+                talk(client)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return tmp_path / "control"
+
+    return begin
+
+
+def test_only_what_is_missing_is_sent(machine: Callable[[Talk], Path], tmp_path: Path) -> None:
+    content = bytes(range(256)) * 4096
+    (tmp_path / "store").write_bytes(content)
+    got: list[bytes] = []
+
+    def talk(client: socket.socket) -> None:
+        stream = client.makefile("rb")
+        got.append(stream.readline())
+        client.sendall(b"at\t1000000\n")
+        got.append(stream.read(len(content) - 1000000))
+        client.sendall(b"ok\n")
+
+    assert send(machine(talk), "store", tmp_path / "store") == len(content) - 1000000
+    assert got[0] == f"receive\tstore\t{len(content)}\t{hashlib.sha256(content).hexdigest()}\n".encode()
+    assert got[1] == content[1000000:]
+
+
+def test_a_refusal_in_the_midst_is_told(machine: Callable[[Talk], Path], tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(bytes(30_000_000))
+
+    def talk(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(b"at\t0\n")
+        client.recv(1000)
+        client.sendall(b"error it cannot be written: I/O error\n")
+        while client.recv(1_000_000):
+            pass
+
+    with pytest.raises(EngineError, match="cannot be written"):
+        send(machine(talk), "store", tmp_path / "store")
+
+
+def test_a_broken_line_says_to_begin_anew(machine: Callable[[Talk], Path], tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(bytes(30_000_000))
+
+    def talk(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(b"at\t0\n")
+
+    with pytest.raises(NotReadyError) as caught:
+        send(machine(talk), "store", tmp_path / "store")
+    assert "begin anew" in (caught.value.hint or "")
+
+
+def verdict(monkeypatch: pytest.MonkeyPatch, answers: list[Slots], *, alive: bool = True) -> Any:
+    left = list(answers)
+    monkeypatch.setattr(upgrade, "slots", lambda _: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(upgrade, "SETTLED", 0.2)
+    said = [(1.0, "desktop ready"), (2.0, "off"), (3.0, READY if answers else "PID 1")]
+    running = SimpleNamespace(name="m", machine=SimpleNamespace(control=None), said=lambda: said, alive=lambda: alive)
+    return judged(cast("Running", running), 1, "b", time.monotonic() + 1, lambda _: time.sleep(0.01))
+
+
+def of(running: str, b: str) -> Slots:
+    return Slots(running, {"a": "kept", "b": b}, {})
+
+
+def test_a_slot_is_kept_once_the_machine_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = verdict(monkeypatch, [of("b", "failed"), of("b", "kept")])
+    assert (outcome.running, outcome.kept) == ("b", True)
+
+
+def test_a_machine_that_went_back_did_not_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = verdict(monkeypatch, [of("a", "failed")])
+    assert (outcome.running, outcome.kept) == ("a", False)
+
+
+def test_a_slot_that_runs_and_is_never_kept_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not verdict(monkeypatch, [of("b", "failed")]).kept
+
+
+def test_a_machine_that_goes_off_gives_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotReadyError, match="went off"):
+        verdict(monkeypatch, [], alive=False)

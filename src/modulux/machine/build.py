@@ -136,7 +136,8 @@ class _Assembly:
         chosen, start = profiles.profile(self.machine.profile), self.work / "initramfs"
         kernel = self.kernel.kernel
         profiles.write_subset(kernel, profiles.subset(kernel, chosen), self.work / "system")
-        profiles.start_archive(kernel, profiles.start(kernel, chosen), start, "order")
+        orders = {"order": profiles.start(kernel, chosen), "order.beside": profiles.beside(kernel, chosen)}
+        profiles.start_archive(kernel, orders, start)
 
     def _settings(self, folder: Path) -> None:
         names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}

@@ -140,6 +140,7 @@ class Module(Model):
     provides: list[Name] = Field(default_factory=list)
     requires: list[Taken] = Field(default_factory=list)
     uses: list[Name] = Field(default_factory=list)
+    later: list[Name] = Field(default=[], description="of what it uses: it starts without waiting for them")
     command: list[str] = Field(default_factory=list)
     ready: Ready = Ready()
     restart: Literal["always", "on-failure", "never"] = "always"

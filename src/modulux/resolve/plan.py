@@ -316,7 +316,8 @@ class _Resolver:
     def _env(self, module: Placed) -> dict[str, str]:
         contract = module.found.contract
         meetings = self._meetings(module)
-        waits = [m.socket for m in meetings if not m.own and m.socket and not m.interface.shared]
+        awaited = [m for m in meetings if not m.own and not m.interface.shared and m.name not in contract.later]
+        waits = [m.socket for m in awaited if m.socket]
         asks = [m.interface.asked for m in meetings if not m.own and m.interface.asked]
         env = {
             "LANG": self.desktop.locale,

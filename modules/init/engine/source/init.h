@@ -40,6 +40,7 @@ int map_medium(const char *piece, char *path, size_t size);
 
 /* early.c: in the initramfs */
 void enter_system(void);
+void wait_for_beside(void);
 
 /* state.c: the disk that keeps; whether there is one */
 extern int state_kept;
@@ -126,9 +127,17 @@ void want_settled(const char *job);
 int devices_there(const char *job);
 double advance_devices(void);
 int loader_ended(pid_t pid);
+int know_drivers(void); /* whether there are any */
 void load_for(char **aliases, int count);
 int modprobe(const char *name);
 void look_for_button(const char *node);
+
+/* coldplug.c: drivers for what was there from the first */
+#define MOST_ALIASES 4096
+void find_devices(void);
+pid_t load_what_is_seen(void);
+pid_t load_all_else(void);
+pid_t load_beside(char **aliases, int count, int politeness);
 
 /* terminal.c: virtual terminals, and whose is seen */
 void declare_terminal(const char *job, const char *number, const char *kind);

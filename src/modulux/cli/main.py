@@ -92,7 +92,8 @@ NESTED = {
         "stop": "End a machine that runs in QEMU, as its power button would.",
         "bench": "How long a machine takes to boot, beside Debian, and where its seconds go.",
         "upgrade": "Put the machine of today into the other slot; back by itself if its desktop does not get ready.",
-        "rollback": "Start a machine from its other slot, as it was before the last upgrade.",
+        "update": "Replace one module of a machine that runs, without a new start; back by itself if it does not get ready.",
+        "rollback": "Start a machine from its other slot; or take one module's update back.",
         "kernel": "Choose the kernel of a machine (list, set, test).",
     },
     "machine kernel": {

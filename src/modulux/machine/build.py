@@ -226,13 +226,20 @@ def noted(folder: Path) -> dict[str, Any]:
 
 def bundles(plan: Plan, facts: Mapping[str, ImageFacts], tools: Tools, folder: Path) -> None:
     """Each container's configuration for the OCI runtime, as FOLDER/NAME.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, made in configurations(plan, plan.containers, facts, tools).items():
+        (folder / f"{name}.json").write_text(json.dumps(made, sort_keys=True))
+
+
+def configurations(
+    plan: Plan, containers: Sequence[Container], facts: Mapping[str, ImageFacts], tools: Tools
+) -> dict[str, dict[str, Any]]:
+    """What the OCI runtime is told of these containers of a plan, by their names."""
     default = json.loads(tools.engine.do(tools.engine.once_argv(tools.image, ["cat", SECCOMP])))
     kept = frozenset(v.name for v in plan.volumes if v.kept)
-    folder.mkdir(parents=True, exist_ok=True)
-    for c in plan.containers:
-        rules = seccomp_rules(_filter(c, default), c.capabilities)
-        made = runtime_config(c, facts[c.image], rules, kept)
-        (folder / f"{c.name}.json").write_text(json.dumps(made, sort_keys=True))
+    return {
+        c.name: runtime_config(c, facts[c.image], seccomp_rules(_filter(c, default), c.capabilities), kept) for c in containers
+    }
 
 
 def _filter(c: Container, default: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from modulux.machine.bundle import runtime_config, seccomp_rules
 from modulux.machine.compose import needs_of
 from modulux.machine.demands import boot_lines as looked_at_boot
 from modulux.machine.demands import refuse, shipped
+from modulux.machine.description import FILE
+from modulux.machine.description import text as description
 from modulux.machine.slot import Whole, obtain
 from modulux.machine.tools import MODULE, Tools
 from modulux.machine.units import FOLDER as UNITS
@@ -141,10 +143,11 @@ class _Assembly:
     def _settings(self, folder: Path) -> None:
         names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}
         self._configurations(folder)
+        (folder / FILE).write_text(description(self.machine, self.kernel.version, [self.init, *sorted(names)]))
+        (folder / "hostname").write_text(f"{self.machine.name}\n")
         version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands])
         (folder / "boot").write_text(plan_lines(self.machine, self.plan, names, self.demands, version))
         (folder / "init").write_text(f"{self.machine.init}\n")
-        (folder / "hostname").write_text(f"{self.machine.name}\n")
         (folder / "version").write_text(f"{version}\n")
 
     def _configurations(self, folder: Path) -> None:

@@ -1,6 +1,7 @@
 /* Updates as they come, and what of them is still of use: verbs of control.c, each in a process of its own.
  *
  *   plan                   the lines of the system's boot plan
+ *   description            the file that describes the machine
  *   updates                what there is (below), and how much more the state's disk can take
  *   bring SHA256 SIZE      a file. Answered by "at OFFSET"; then the bytes from there come. What came before the line broke is not sent again
  *   propose NAME SHA256    that file is the record of an update of NAME, and all that it speaks of is there. PID 1 tries it when told to */
@@ -34,11 +35,11 @@ static unsigned long long room(void) {
   return bytes > LEFT_OVER ? bytes - LEFT_OVER : 0;
 }
 
-static int show_plan(void) {
+static int show(const char *path) {
   char *line = NULL;
   size_t size = 0;
-  FILE *plan = fopen(plan_path(), "re");
-  if (!plan) return refuse("the boot plan cannot be read");
+  FILE *plan = fopen(path, "re");
+  if (!plan) return refuse("it cannot be read");
   while (getline(&line, &size, plan) > 0) tell("%s", line);
   fclose(plan);
   return 0;
@@ -132,7 +133,8 @@ static int propose(const char *name, const char *sum) {
 }
 
 int obey_update(char **words) {
-  if (!strcmp(words[0], "plan")) return show_plan();
+  if (!strcmp(words[0], "plan")) return show(plan_path());
+  if (!strcmp(words[0], "description")) return show(PLAN "/description");
   if (!strcmp(words[0], "updates")) return show_updates();
   if (!words[1] || !words[2]) return tell("error %s takes two words\n", words[0]);
   if (!strcmp(words[0], "propose")) return propose(words[1], words[2]);

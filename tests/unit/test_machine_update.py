@@ -75,6 +75,21 @@ def test_what_is_that_of_today_is_left_alone() -> None:
     assert not u.same(there(), "d.session", lines(name="d.session"), DATA), "it is an update already, of which less is known"
 
 
+def test_an_update_that_is_kept_already_is_not_sent_again(tmp_path: Path) -> None:
+    new = made(tmp_path)
+    image = "modulux/session/openbox:1"
+    assert u.kept_already(there(known=new.layers[0].sum), "d.session", image, DATA, new.layers)
+    assert not u.kept_already(there(), "d.session", image, DATA, new.layers)
+    assert not u.kept_already(there(known=new.layers[0].sum), "d.session", image + "2", DATA, new.layers)
+    assert not u.kept_already(there(known=new.layers[0].sum), "d.x", image, DATA, new.layers)
+
+
+def test_systemd_takes_no_single_module() -> None:
+    u.refuse_init("engine")
+    with pytest.raises(ResolveError, match="init: systemd"):
+        u.refuse_init("systemd")
+
+
 def test_words_of_the_module_may_change_and_what_was_given_to_it_at_the_start_may_not() -> None:
     u.refuse_more(there(), "d.x", [["layers", "d.x", "newer"], *lines("ask d.x /bin/well")[1:]], CONFIG)
     with pytest.raises(ResolveError, match="not only another module: device /dev/snd") as caught:

@@ -48,7 +48,9 @@ def update(
 
     common = common or Common()
     running = named(name)
-    plan = described(file or name, common).plan
+    found = described(file or name, common)
+    u.refuse_init(found.machine.init)
+    plan = found.plan
     container = u.chosen(module, [(c.name, c.module) for c in plan.containers])
     prepare_host(common, yes)
     control = running.machine.control

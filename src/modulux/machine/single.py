@@ -37,6 +37,8 @@ def made(name: str, plan: Plan, there: There, parts: Parts, accelerator: str) ->
         return None
     files = layers.keep(facts, tools, parts.report)[container.image]
     sealed = seal([path for path in files if path.stem not in there.layers], tools)
+    if update.kept_already(there, name, container.image, update.encoded(config), sealed):
+        return None
     within = update.patience(container.ready.timeout, accelerator)
     own = [["module", container.module, container.image], ["within", f"{within:.0f}"]]
     text = update.record(name, there.version, [*own, *lines], update.encoded(config), sealed)

@@ -128,12 +128,19 @@ def look(control: Path) -> There:
 
 
 def same(there: There, name: str, lines: Sequence[Sequence[str]], config: bytes) -> bool:
-    """Whether the container is as these lines and this configuration say. Of an updated one only the configuration is known."""
+    """Whether the container is as these lines and this configuration say. Of an updated one too little is known."""
     state = there.containers[name]
     if state.update != "shipped" or state.config != _sum(config):
         return False
     own = {line for line in there.lines if line[1:2] == (name,) and line[0] in WHILE_IT_RUNS}
     return own == {tuple(line) for line in lines if line[0] in WHILE_IT_RUNS}
+
+
+def kept_already(there: There, name: str, image: str, config: bytes, layers: Sequence[Sealed]) -> bool:
+    """Whether the container is updated already to this image, with this configuration and these layers."""
+    state = there.containers[name]
+    mine = (state.update, state.image, state.config) == ("kept", image, _sum(config))
+    return mine and all(layer.sum in there.files for layer in layers)
 
 
 def refuse_more(there: There, name: str, lines: Sequence[Sequence[str]], config: Mapping[str, Any]) -> None:
@@ -154,6 +161,16 @@ def refuse_more(there: There, name: str, lines: Sequence[Sequence[str]], config:
     sources = {m["source"] for m in config["mounts"] if m["source"].startswith((f"{KEPT}/", f"{PASSING}/"))}
     if new := sorted(s for s in sources if s not in volumes and s.rpartition("/")[0] not in volumes):
         raise ResolveError(f"`{name}` of today has a volume that the machine has not: {new[0].rpartition('/')[2]}", hint=hint)
+
+
+def refuse_init(init: str) -> None:
+    """Whether a machine with this init can take one module alone.
+
+    Raises:
+        ResolveError: it cannot.
+    """
+    if init != "engine":
+        raise ResolveError(f"`init: {init}` starts modules by units that lie in the system", hint="modulux machine upgrade")
 
 
 def again(there: There, name: str) -> tuple[str, ...]:

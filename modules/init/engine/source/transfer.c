@@ -53,10 +53,10 @@ int is_what_was_sent(int file, uint64_t size, const char *sum) {
 /* What still comes is no command. */
 static int wait_for_end(void) {
   while (read(STDIN_FILENO, bytes, sizeof bytes) > 0) continue;
-  return 1;
+  return NOT_WRITTEN;
 }
 
-/* All from byte `at` on; not 0 when it has not come whole. */
+/* All from byte `at` on; not 0 when it has not come whole, or could not be written. */
 int take(int file, uint64_t at, uint64_t size, void (*note)(uint64_t at)) {
   uint64_t told = at;
   while (at < size) {

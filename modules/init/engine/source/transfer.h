@@ -3,6 +3,8 @@
 #define TRANSFER_H
 #include <stdint.h>
 
+#define NOT_WRITTEN 2
+
 int tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int refuse(const char *what);
 int take(int file, uint64_t at, uint64_t size, void (*note)(uint64_t at));

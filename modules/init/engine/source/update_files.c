@@ -93,10 +93,9 @@ static int bring(const char *sum, uint64_t size) {
   uint64_t at = (uint64_t)facts.st_size > size ? 0 : (uint64_t)facts.st_size;
   if (room() < size - at) return tell("error the state's disk has no room for it: %llu MB are free, %llu MB are needed\n", room() >> 20, (unsigned long long)((size - at) >> 20) + 1);
   tell("at\t%llu\n", (unsigned long long)at);
-  if (take(file, at, size, nothing_to_note)) {
-    if (errno == ENOSPC) unlink(part); /* others need the room */
-    return 1;
-  }
+  int failed = take(file, at, size, nothing_to_note);
+  if (failed == NOT_WRITTEN) unlink(part); /* others need the room */
+  if (failed) return 1;
   if (!is_what_was_sent(file, size, sum)) return unlink(part), tell("error what lies on the disk is not what was sent\n");
   if (rename(part, whole)) return refuse("it cannot be named");
   make_sure();

@@ -51,7 +51,7 @@ int into_memory(const char *program, const char *copy) {
 /* What the kernel tells when a block is not what was built. */
 void verity_news(const char *text, size_t length) {
   const char *block = NULL, *device = NULL;
-  char path[128], part[64] = "system";
+  char path[128], part[128] = "system";
   for (const char *at = text; at < text + length; at += strlen(at) + 1) {
     if (!strncmp(at, "DM_VERITY_ERR_BLOCK_NR=", 23)) block = at + 23;
     if (!strncmp(at, "DEVNAME=", 8)) device = at + 8;

@@ -28,25 +28,25 @@ DISPLAY = "modulux.t-desk.xorg"
 WALLPAPER = (640, 760)
 """A place of the picture that no window covers."""
 
-PAINT = "paint() { hsetroot -cover /usr/share/backgrounds/modulux.svg >/dev/null; }"
-OTHERS = {
-    "red": "paint() { hsetroot -add '#ff0000' -add '#a00000' -gradient 90 >/dev/null; }",
-    "broken": "paint() { false; }",
+CHANGES = {
+    "red": ("hsetroot -cover /usr/share/backgrounds/modulux.svg", "hsetroot -add '#ff0000' -add '#a00000' -gradient 90"),
+    "broken": ("tint2 -c", "sleep infinity; tint2 -c"),
 }
+"""Folders of modules: what in the session's script is something else. The broken one never shows its panel."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A machine, and folders of modules whose session paints another wallpaper, or none."""
+    """A machine, and folders of modules whose session paints another wallpaper, or has no panel."""
     made = tmp_path_factory.mktemp("machine")
     (made / "machine.yaml").write_text(FILE)
     (made / "desk.yaml").write_text(DESK)
-    for name, paint in OTHERS.items():
+    for name, (before, after) in CHANGES.items():
         module = made / name / "session/openbox"
         shutil.copytree(shipped("modules") / "session/openbox", module)
         script = module / "rootfs/usr/lib/modulux/openbox"
-        assert PAINT in script.read_text()
-        script.write_text(script.read_text().replace(PAINT, paint))
+        assert before in script.read_text()
+        script.write_text(script.read_text().replace(before, after))
     shutil.rmtree(disks_folder(NAME), ignore_errors=True)
     yield made
     shutil.rmtree(disks_folder(NAME), ignore_errors=True)
@@ -56,6 +56,11 @@ def red(machine: Virtual, folder: Path) -> bool:
     colour = machine.picture(folder / "screen.png").getpixel(WALLPAPER)
     assert isinstance(colour, tuple)
     return bool(colour[0] > 140 and colour[1] < 20 and colour[2] < 20)
+
+
+def turns(machine: Virtual, folder: Path, is_red: bool) -> None:
+    """A session is ready when its panel is there and there is a wallpaper, be it still the former one's."""
+    wait_for(lambda: red(machine, folder) is is_red, f"the wallpaper is {'' if is_red else 'not '}red", PATIENCE)
 
 
 def update(cli: Cli, folder: Path, kind: str, *words: str, status: int = 0) -> dict[str, object]:
@@ -111,7 +116,7 @@ def builds_the_same(cli: Cli, machine: Virtual, folder: Path) -> None:
 def test_a_module_is_updated_and_taken_back_while_the_machine_runs(folder: Path) -> None:
     cli = Cli("podman")
     with booted(cli, folder / "machine.yaml", NAME) as machine:
-        assert not red(machine, folder)
+        turns(machine, folder, False)
         builds_the_same(cli, machine, folder)
         told = update(cli, folder, "red", "--dry-run")
         assert told["kept"] is False
@@ -121,28 +126,28 @@ def test_a_module_is_updated_and_taken_back_while_the_machine_runs(folder: Path)
         before = starts(machine)
 
         update(cli, folder, "red")
-        assert red(machine, folder)
+        turns(machine, folder, True)
         after = starts(machine)
         assert {name for name in after if after[name] != before[name]} == {SESSION, "modulux.t-desk.terminal"}
         assert updated(cli)[SESSION] == "kept"
         wait_for(lambda: ready(machine), "all are ready again")
 
         cli.run("machine", "rollback", NAME, "session/openbox", "--yes", timeout=PATIENCE)
-        assert not red(machine, folder)
+        turns(machine, folder, False)
         assert updated(cli)[SESSION] == "shipped"
 
         said = update(cli, folder, "broken", status=8)["said"]
         assert "did not get ready" in str(said)
         assert updated(cli)[SESSION] == "failed"
-        assert not red(machine, folder)
+        turns(machine, folder, False)
         assert "is not ready in its time: the former one is taken" in machine.serial()
 
         update(cli, folder, "red")
-        assert red(machine, folder)
+        turns(machine, folder, True)
         assert starts(machine)[DISPLAY] == 1
     with booted(cli, folder / "machine.yaml", NAME) as machine:
         assert f"{SESSION} is started as its update has it" in machine.serial()
-        assert red(machine, folder)
+        turns(machine, folder, True)
     spoil(disks_folder(NAME) / "state.img")
     with booted(cli, folder / "machine.yaml", NAME) as machine:
         wait_for(lambda: not red(machine, folder) and ready(machine), "the system's own session is back", PATIENCE)

@@ -12,7 +12,7 @@ from tests.support.pid1 import World
 from tests.support.updates import config, control, layer, update
 
 from modulux.errors import EngineError
-from modulux.machine.control import ask
+from modulux.machine.control import ask, reached
 from modulux.machine.update import Update, bring, check_room, look, take_back, trial
 from modulux.machine.upgrade import send_to
 
@@ -84,7 +84,7 @@ def starts(here: World) -> list[int]:
 
 
 def files(here: World) -> list[str]:
-    return sorted(p.name for p in (here.inside / "state/updates/files").iterdir())
+    return sorted(p.name for p in (here.inside / "state/updates/files").glob("*"))
 
 
 def records(here: World, version: str = "v1") -> list[str]:
@@ -175,8 +175,12 @@ def test_a_half_sent_one_goes_on_where_it_was_and_is_nothing_after_a_new_start(
 ) -> None:
     new = update(shipped, "one", ["newer", "base"], newer)
     name, size = new.layers[0].sum, newer.stat().st_size
-    (shipped.inside / "state/updates/files").mkdir(parents=True)
-    (shipped.inside / f"state/updates/files/{name}.part").write_bytes(newer.read_bytes()[: size // 2])
+    half = shipped.inside / f"state/updates/files/{name}.part"
+    with reached(control(shipped)) as line:
+        line.sendall(f"bring\t{name}\t{size}\n".encode())
+        assert line.recv(100) == b"at\t0\n"
+        line.sendall(newer.read_bytes()[: size // 2])
+        shipped.wait(lambda: files(shipped) == [f"{name}.part"] and half.stat().st_size == size // 2)
     assert send_to(control(shipped), newer, lambda digest, size: ("bring", digest, str(size))) == size - size // 2
     assert send_to(control(shipped), newer, lambda digest, size: ("bring", digest, str(size))) == 0
     with pytest.raises(EngineError, match="not for this container"):
@@ -292,3 +296,16 @@ def test_an_update_of_other_words_asks_by_those(shipped: World, newer: Path, tmp
     shipped.wait(lambda: shipped.status()["three"][1] == "ready")
     assert who(shipped, "three") == "newer"
     assert [n.words[-1] for n in shipped.noted("exec") if n.name == "three"][-1] == "/bin/well"
+
+
+def test_one_at_a_time(shipped: World, newer: Path, tmp_path: Path) -> None:
+    send(shipped, update(shipped, "one", ["newer", "base"], newer, within=60), tmp_path)
+    send(shipped, update(shipped, "three", ["newer", "base"], newer), tmp_path)
+    shipped.container("one")
+    shipped.ask("try", "one")
+    for words in (("try", "three"), ("undo", "one")):
+        with pytest.raises(EngineError, match="another update is under way"):
+            ask(control(shipped), *words)
+    assert look(control(shipped)).containers["one"].update == "trial"
+    shipped.power_off()
+    assert shipped.console()[-1] == "off"

@@ -1,6 +1,7 @@
 /* Commands for the machine, a line each, at a socket that only root can reach: status, processes, start NAME, stop NAME, restart NAME, log NAME,
  * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), try NAME and undo NAME (an update of it: trial.c),
- * poweroff, reboot, and the verbs of slots (receive.c) and of updates (update_files.c). Words are parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with "error". */
+ * poweroff, reboot, and the verbs of slots (receive.c) and of updates (update_files.c). Words are parted by tabs, or by spaces where there is no
+ * tab. The last line of an answer is "ok", or begins with "error". */
 #include "init.h"
 #include <errno.h>
 #include <stdarg.h>

@@ -135,7 +135,8 @@ void drop_trials(void) {
   glob(pattern, GLOB_NOSORT, NULL, &found);
   for (size_t i = 0; i < found.gl_pathc; i++) {
     const char *name = strrchr(found.gl_pathv[i], '/') + 1;
-    if (unlink(found.gl_pathv[i]) == 0) say("the power went while an update of %.*s was on trial: the former one is taken", (int)(strlen(name) - strlen(".trial")), name);
+    int length = strlen(name) - strlen(".trial");
+    if (unlink(found.gl_pathv[i]) == 0) say("the power went while an update of %.*s was on trial: the former one is taken", length, name);
   }
   globfree(&found);
 }

@@ -91,7 +91,8 @@ static int bring(const char *sum, uint64_t size) {
   int file = open(part, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0 || fstat(file, &facts)) return refuse("the state's disk cannot be written");
   uint64_t at = (uint64_t)facts.st_size > size ? 0 : (uint64_t)facts.st_size;
-  if (room() < size - at) return tell("error the state's disk has no room for it: %llu MB are free, %llu MB are needed\n", room() >> 20, (unsigned long long)((size - at) >> 20) + 1);
+  unsigned long long missing = size - at;
+  if (room() < missing) return tell("error the state's disk has no room for it: %llu MB are free, %llu are needed\n", room() >> 20, (missing >> 20) + 1);
   tell("at\t%llu\n", (unsigned long long)at);
   int failed = take(file, at, size, nothing_to_note);
   if (failed == NOT_WRITTEN) unlink(part); /* others need the room */

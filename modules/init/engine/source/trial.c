@@ -10,6 +10,7 @@
 #define FAILED_AT 3    /* deaths on trial */
 #define GIVEN_UP_AT 5  /* deaths in a row of one that was kept before */
 #define LOOK 0.05      /* seconds */
+#define LOOK_AGAIN 1.0
 #define STEADY 2.0     /* seconds that it must stay ready */
 
 enum step { IDLE, ENDING, JUDGING, KEEPING };
@@ -134,11 +135,13 @@ int change_helper_ended(pid_t pid, int status) {
 }
 
 /* One that was kept before, and does not do what it did then: until the next start the system's own is taken. */
-static void look_at_kept(void) {
+static double look_at_kept(void) {
+  double wait = NEVER;
   for (int i = 0; i < job_count && change.step == IDLE; i++) {
     struct job *job = &jobs[i];
     if (job->from != UPDATED) continue;
     if (job->ready) job->was_ready = 1;
+    if (!job->was_ready) wait = LOOK_AGAIN;
     int late = !job->was_ready && job->phase == RUNNING && now() - job->began > patience;
     const char *why = job->damaged ? "is damaged" : job->fails >= GIVEN_UP_AT ? "does not stay alive" : late ? "is not ready" : NULL;
     if (!why) continue;
@@ -147,7 +150,9 @@ static void look_at_kept(void) {
     job->damaged = 0;
     change.former = SHIPPED;
     begin(job, SHIPPED);
+    wait = LOOK;
   }
+  return wait;
 }
 
 /* In how many seconds to look again. */
@@ -155,8 +160,8 @@ double advance_changes(void) {
   if (ending || under_systemd) return NEVER;
   if (change.step == ENDING && all_ended()) start_all();
   if (change.step == JUDGING) judge();
-  if (change.step == IDLE) look_at_kept();
-  return change.step == IDLE || change.step == KEEPING ? 5 : LOOK;
+  if (change.step == IDLE) return look_at_kept();
+  return change.step == KEEPING ? NEVER : LOOK;
 }
 
 /* Why not; NULL when it is under way. */

@@ -90,9 +90,11 @@ NESTED = {
         "screenshot": "What a machine's graphics card shows.",
         "log": "What a machine, or one of its containers, said.",
         "stop": "End a machine that runs in QEMU, as its power button would.",
+        "describe": "The file that describes a machine that runs, asked of itself; it builds the same machine.",
         "bench": "How long a machine takes to boot, beside Debian, and where its seconds go.",
         "upgrade": "Put the machine of today into the other slot; back by itself if its desktop does not get ready.",
-        "rollback": "Start a machine from its other slot, as it was before the last upgrade.",
+        "update": "Replace one module of a machine that runs, without a new start; back by itself if it does not get ready.",
+        "rollback": "Start a machine from its other slot; or take one module's update back.",
         "kernel": "Choose the kernel of a machine (list, set, test).",
     },
     "machine kernel": {

@@ -22,6 +22,8 @@ from modulux.machine.bundle import runtime_config, seccomp_rules
 from modulux.machine.compose import needs_of
 from modulux.machine.demands import boot_lines as looked_at_boot
 from modulux.machine.demands import refuse, shipped
+from modulux.machine.description import FILE
+from modulux.machine.description import text as description
 from modulux.machine.slot import Whole, obtain
 from modulux.machine.tools import MODULE, Tools
 from modulux.machine.units import FOLDER as UNITS
@@ -142,10 +144,11 @@ class _Assembly:
     def _settings(self, folder: Path) -> None:
         names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}
         self._configurations(folder)
+        (folder / FILE).write_text(description(self.machine, self.kernel.version, [self.init, *sorted(names)]))
+        (folder / "hostname").write_text(f"{self.machine.name}\n")
         version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands])
         (folder / "boot").write_text(plan_lines(self.machine, self.plan, names, self.demands, version))
         (folder / "init").write_text(f"{self.machine.init}\n")
-        (folder / "hostname").write_text(f"{self.machine.name}\n")
         (folder / "version").write_text(f"{version}\n")
 
     def _configurations(self, folder: Path) -> None:
@@ -227,13 +230,20 @@ def noted(folder: Path) -> dict[str, Any]:
 
 def bundles(plan: Plan, facts: Mapping[str, ImageFacts], tools: Tools, folder: Path) -> None:
     """Each container's configuration for the OCI runtime, as FOLDER/NAME.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, made in configurations(plan, plan.containers, facts, tools).items():
+        (folder / f"{name}.json").write_text(json.dumps(made, sort_keys=True))
+
+
+def configurations(
+    plan: Plan, containers: Sequence[Container], facts: Mapping[str, ImageFacts], tools: Tools
+) -> dict[str, dict[str, Any]]:
+    """What the OCI runtime is told of these containers of a plan, by their names."""
     default = json.loads(tools.engine.do(tools.engine.once_argv(tools.image, ["cat", SECCOMP])))
     kept = frozenset(v.name for v in plan.volumes if v.kept)
-    folder.mkdir(parents=True, exist_ok=True)
-    for c in plan.containers:
-        rules = seccomp_rules(_filter(c, default), c.capabilities)
-        made = runtime_config(c, facts[c.image], rules, kept)
-        (folder / f"{c.name}.json").write_text(json.dumps(made, sort_keys=True))
+    return {
+        c.name: runtime_config(c, facts[c.image], seccomp_rules(_filter(c, default), c.capabilities), kept) for c in containers
+    }
 
 
 def _filter(c: Container, default: dict[str, Any]) -> dict[str, Any]:

@@ -45,10 +45,12 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
     facts = HostFacts(timezone=machine.timezone, devices=frozenset(DEVICES), machine=machine.name)
     plans: list[Plan] = []
     for number, entry in enumerate(machine.desktops):
-        desktop = adapted(read(entry.desktop), entry, machine, catalog, number)
+        named = entry.desktop if isinstance(entry.desktop, str) else None
+        own = read(entry.desktop) if isinstance(entry.desktop, str) else entry.desktop
+        desktop = adapted(own, entry, machine, catalog, number)
         if any(plan.desktop == desktop.name for plan in plans):
             raise ResolveError(f"the machine `{machine.name}` names the desktop `{desktop.name}` twice")
-        plans.append(resolve(desktop, catalog, facts, entry.desktop))
+        plans.append(resolve(desktop, catalog, facts, named))
     plan = with_terminals(merged(machine.name, plans, catalog), catalog)
     if machine.init == "systemd" and len([c for c in plan.containers if c.role == Role.DISPLAY and c.devices]) > 1:
         raise ResolveError(  # they take the card from one another as they start, and systemd starts them side by side

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from modulux.model.base import Model, Written, one_or_list
-from modulux.model.desktop import Gateway, Uses, known_zone
+from modulux.model.desktop import Desktop, Gateway, Uses, known_zone
 from modulux.model.kernel import KernelUse
 from modulux.model.keyboard import known_keyboard
 from modulux.model.locale import known_locale
@@ -21,7 +21,9 @@ OWN = "own"
 class MachineDesktop(Written):
     """A desktop of a machine: its name or path alone, or with what is to be different for it."""
 
-    desktop: str = Field(min_length=1, description="the name of a ready-made one, or the path of a file")
+    desktop: Annotated[str, Field(min_length=1)] | Desktop = Field(
+        description="the name of a ready-made one, the path of a file, or what such a file holds"
+    )
     display: Name | None = Field(default=None, description="in place of the machine's")
 
     @model_validator(mode="before")
@@ -65,6 +67,14 @@ class Login(Model):
         return self.password_hash or self.password or ""
 
 
+class MadeOf(Model):
+    """What a machine that was exported was made of (`machine describe`). Nothing is chosen by it, only compared."""
+
+    version: str | None = Field(default=None, description="of its system")
+    kernel: str | None = Field(default=None, description="its version")
+    images: list[str] = Field(default_factory=list, description="their references, which change with the modules' folders")
+
+
 class Machine(Model):
     """What a machine boots. Only `name` and `desktops` are needed."""
 
@@ -92,3 +102,4 @@ class Machine(Model):
         default=300, ge=10, description="seconds in which the desktop of an upgrade must be ready, else the machine goes back"
     )
     memory: Memory = Field(default=1024**3, description="of the virtual machine in which `machine run` boots it")
+    made_of: MadeOf | None = Field(default=None, description="of one that was exported: what it was made of")

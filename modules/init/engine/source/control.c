@@ -1,6 +1,7 @@
 /* Commands for the machine, a line each, at a socket that only root can reach: status, processes, start NAME, stop NAME, restart NAME, log NAME,
- * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), poweroff, reboot, and the verbs of slots
- * (receive.c). Words are parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with "error". */
+ * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), try NAME and undo NAME (an update of it: trial.c),
+ * poweroff, reboot, and the verbs of slots (receive.c) and of updates (update_files.c). Words are parted by tabs, or by spaces where there is no
+ * tab. The last line of an answer is "ok", or begins with "error". */
 #include "init.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -78,6 +79,11 @@ static void show(struct client *client, struct job *job) {
   else conclude(client, "%s cannot be shown: %s", job->name, errno == ESRCH ? "it has no terminal" : strerror(errno));
 }
 
+static void answer_why_not(struct client *client, const char *why) {
+  if (why) conclude(client, "%s", why);
+  else conclude(client, NO_ERROR);
+}
+
 /* The command's own output is the answer. */
 static void act(struct client *client, char **words) {
   char *argv[FIELDS + 8] = {runtime(), "exec", "--user", "1000:1000"};
@@ -92,8 +98,8 @@ static void leave_to_systemd(struct client *client, char **words) {
 }
 
 /* A process of its own talks to this client until it ends. */
-static void leave_to_slots(struct client *client, char **words) {
-  client->acting = serve_slots(client->file, words);
+static void leave_apart(struct client *client, char **words) {
+  client->acting = serve_apart(client->file, words);
   client->apart = client->acting > 0;
   if (client->apart) return unwatch(client->file);
   client->acting = 0;
@@ -101,7 +107,7 @@ static void leave_to_slots(struct client *client, char **words) {
 }
 
 static void obey(struct client *client, char *line) {
-  static const char *const of_jobs[] = {"start", "stop", "restart", "log", "act", "show", NULL};
+  static const char *const of_jobs[] = {"start", "stop", "restart", "log", "act", "show", "try", "undo", NULL};
   char *words[FIELDS] = {NULL}, *rest;
   const char *between = strchr(line, '\t') ? "\t\r" : " \r";
   int count = 0, file = client->file;
@@ -112,7 +118,7 @@ static void obey(struct client *client, char *line) {
   }
   if (!count) return;
   const char *verb = words[0];
-  if (is_slot_verb(verb)) return leave_to_slots(client, words);
+  if (is_apart(verb)) return leave_apart(client, words);
   struct job *job = count > 1 ? find_job(words[1]) : NULL;
   for (int i = 0; of_jobs[i]; i++)
     if (!strcmp(verb, of_jobs[i]) && !job) return conclude(client, "there is no container %s", count > 1 ? words[1] : "without a name");
@@ -124,6 +130,8 @@ static void obey(struct client *client, char *line) {
   else if (!strcmp(verb, "processes")) each_process(tell_process, file);
   else if (!strcmp(verb, "terminals")) each_terminal(tell_terminal, file);
   else if (!strcmp(verb, "show")) return show(client, job);
+  else if (!strcmp(verb, "try")) return answer_why_not(client, try_update(job));
+  else if (!strcmp(verb, "undo")) return answer_why_not(client, undo_update(job));
   else if (!strcmp(verb, "start") && job->phase != RUNNING) restart_job(job);
   else if (!strcmp(verb, "start")) ; /* it does */
   else if (!strcmp(verb, "stop")) stop_job(job);

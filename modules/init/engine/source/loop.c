@@ -47,7 +47,7 @@ void end_machine(int how, const char *why) {
 static int reap(void) {
   int status, count = 0;
   for (pid_t pid; count < AT_ONCE && (pid = waitpid(-1, &status, WNOHANG)) > 0; count++) {
-    if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status)) continue;
+    if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status) || change_helper_ended(pid, status)) continue;
     state_helper_ended(pid, status);
     job_ended(pid, status);
   }
@@ -91,7 +91,7 @@ static int turn(double wait) {
 void supervise(void) {
   for (double wait = 0;;) {
     int more = turn(wait);
-    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending ? end_jobs() : NEVER, advance_slot(), advance_terminals()};
+    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending ? end_jobs() : NEVER, advance_slot(), advance_terminals(), advance_changes()};
     if (ending && (wants[4] == 0 || under_systemd)) return;
     wait = more ? 0 : NEVER;
     for (size_t i = 0; i < sizeof wants / sizeof *wants; i++)
@@ -162,6 +162,7 @@ static void enter_plan(void) {
   begin_slot();
   name_host_by_file();
   read_plan();
+  begin_updates();
   say("planned");
   supervise();
   power();

@@ -24,6 +24,7 @@ desktops: [./desk.yaml]
 display: own
 audio: own
 network: none
+sticks: none
 trial: {trial}
 state: 64m
 memory: 512m

@@ -109,12 +109,13 @@ static void launch(struct job *job) {
   unlink(pid_file);
   renew_root(job);
   /* detached, so that there is no process for it but its own, whose parent is this one */
-  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, job->name, NULL};
+  char *files = job->third > 0 ? "--preserve-fds=1" : "--preserve-fds=0";
+  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", files, "--pid-file", pid_file, "--bundle", bundle, job->name, NULL};
   job->starts++;
   job->began = now();
   job->deadline = now() + START_TIME;
   job->phase = STARTING;
-  job->pid = start(argv, job->log.in);
+  job->pid = start_with(argv, job->log.in, job->third);
   if (job->pid < 0) {
     say("%s cannot be started: %s", job->name, strerror(errno));
     died(job, 127 << 8);

@@ -71,8 +71,7 @@ def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: 
     changes: dict[str, Any] = {"services": [*desktop.services, *_services(desktop, machine)]}
     display = entry.display or machine.display
     if display != OWN and desktop.display is not None:
-        beside = {"beside": ",".join(map(str, machine.beside))} if machine.beside else {}
-        changes["display"] = Use.model_validate({"module": display, **beside})
+        changes["display"] = _display(display, machine, catalog)
         changes["services"] += _taken(f"display/{display}", changes["services"], catalog)
         if machine.audio != OWN:
             changes["audio"] = Use(module=machine.audio)
@@ -86,6 +85,13 @@ def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: 
         ports = {"port": own.port + number, "vnc_port": own.vnc_port + number}
         changes["gateway"] = desktop.gateway.model_copy(update={"address": own.address, **ports})
     return desktop.model_copy(update=changes)
+
+
+def _display(name: str, machine: Machine, catalog: Catalog) -> Use:
+    """The display on the card, told the sizes of further screens if it wants to know them; else they say what they like."""
+    told = machine.beside and "beside" in catalog.module(f"display/{name}").contract.params
+    beside = {"beside": ",".join(map(str, machine.beside))} if told else {}
+    return Use.model_validate({"module": name, **beside})
 
 
 def _services(desktop: Desktop, machine: Machine) -> list[Use]:

@@ -259,7 +259,7 @@ static int open_door(const char *job) {
   char folder[256];
   snprintf(folder, sizeof folder, DOORS "/%s", job);
   folders(folder, 0755);
-  snprintf(address.sun_path, sizeof address.sun_path, DOORS "/%.60s/socket", job);
+  if (snprintf(address.sun_path, sizeof address.sun_path, "%.90s/socket", folder) >= (int)sizeof address.sun_path || strlen(folder) > 90) return -1;
   int door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   unlink(address.sun_path);
   if (door < 0 || bind(door, (struct sockaddr *)&address, sizeof address) || listen(door, 4)) return -1;

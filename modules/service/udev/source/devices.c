@@ -15,6 +15,7 @@
 #define MESSAGE 16384
 
 #define SEAT "seat0" /* that of the virtual terminals */
+#define SERVED "control" /* a file that udevd has: without it libudev listens to nobody */
 #define WRITTEN "modulux" /* a file: all that was there is known */
 #define LONG_BITS 64
 #define WORDS 16
@@ -149,6 +150,12 @@ static int look_at_all(void) {
   return look("input", "event", 1) + look("drm", "card", 0);
 }
 
+static void make_file(const char *name) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", database, name);
+  close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+}
+
 int main(int count, char **words) {
   char path[512];
   static const char *const folders[] = {"", "/data", "/tags", "/tags/" SEAT, NULL};
@@ -160,8 +167,8 @@ int main(int count, char **words) {
     if (mkdir(path, 0755) && errno != EEXIST) return fprintf(stderr, "devices: %s: %s\n", path, strerror(errno)), 1;
   }
   look_at_all();
-  snprintf(path, sizeof path, "%s/" WRITTEN, database);
-  close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  make_file(SERVED);
+  make_file(WRITTEN);
   if (count > 1) return 0;
   for (int told = takes_news(FROM_PID1);;) {
     if (told) hear(FROM_PID1);

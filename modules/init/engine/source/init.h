@@ -136,8 +136,13 @@ void look_for_button(const char *node);
 void declare_news(const char *name, const char *space);
 void pass_news_on(const char *text, size_t length);
 
+/* asks.c: what a module may ask for */
+int open_asks(const char *job);
+void answer_asker(pid_t pid, const char *why);
+
 /* stick.c: memory sticks, mounted as a module asks */
 #define STICKS "/dev/sticks"
+const char *mount_stick(const char *node, const char *kind, const char *how, const char *name, pid_t *pid);
 void declare_sticks(const char *job, const char *folder);
 void stick_news(const char *action, const char *node);
 void stick_ended(pid_t pid, int status);

@@ -109,8 +109,8 @@ static void launch(struct job *job) {
   unlink(pid_file);
   renew_root(job);
   /* detached, so that there is no process for it but its own, whose parent is this one */
-  char *files = job->third > 0 ? "--preserve-fds=1" : "--preserve-fds=0";
-  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", files, "--pid-file", pid_file, "--bundle", bundle, job->name, NULL};
+  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, job->name, NULL, NULL};
+  if (job->third > 0) argv[8] = "--preserve-fds=1", argv[9] = job->name;
   job->starts++;
   job->began = now();
   job->deadline = now() + START_TIME;

@@ -2,7 +2,6 @@
  * of its own, for what only PID 1 may: to mount one. It is told the kind of file system by name and never looks at a stick's bytes itself. A
  * process beside this one mounts and takes off, for a stick may be slow, or be gone meanwhile. */
 #include "init.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -10,20 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define DOORS RUN "/asks"
 #define MOST_STICKS 64
 #define NAME_SIZE 40
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
 #endif
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NOSYMFOLLOW)
-#define IN_USE 16 /* how the process beside ends: somebody has a file of it open */
+#define IN_USE 16 /* how the process beside ends: somebody has a file of it open, */
+#define TAKEN 17  /* or another stick has its name */
 
 enum state { THERE, MOUNTING, MOUNTED, LEAVING, EJECTED };
 static const char *const states[] = {"there", "mounting", "mounted", "leaving", "ejected"};
@@ -35,8 +32,6 @@ static struct stick { /* a disk, or a partition of one */
   pid_t worker;
 } sticks[MOST_STICKS]; /* those without a node are free */
 static char *place; /* where they are mounted: shared, so that containers that run see them come and go */
-static int asker;   /* the module, 0 while it is not there */
-static pid_t asked; /* what it waits for */
 
 static struct stick *find(const char *node) {
   for (int i = 0; i < MOST_STICKS; i++)
@@ -137,7 +132,7 @@ static int take_off(const struct stick *stick) {
 /* Beside, so that nothing waits for a stick. */
 static pid_t work(struct stick *stick, int (*what)(const struct stick *), enum state meanwhile) {
   pid_t pid = branch("stick");
-  if (pid == 0) _exit(what(stick) == 0 ? 0 : errno == EBUSY ? IN_USE : errno == EEXIST ? 17 : 1);
+  if (pid == 0) _exit(what(stick) == 0 ? 0 : errno == EBUSY ? IN_USE : errno == EEXIST ? TAKEN : 1);
   if (pid < 0) return -1;
   stick->worker = pid;
   stick->state = meanwhile;
@@ -170,12 +165,6 @@ void stick_news(const char *action, const char *node) {
   else if (!strcmp(action, "remove")) went(node);
 }
 
-static void reply(const char *format, const char *what) {
-  char text[256];
-  snprintf(text, sizeof text, format, what);
-  if (asker) send(asker, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 static void arrived(struct stick *stick, int status) {
   stick->state = status ? THERE : MOUNTED;
   if (!status) say("%s (%s, %s) is mounted", stick->name, stick->node, stick->kind);
@@ -187,16 +176,11 @@ void stick_ended(pid_t pid, int status) {
   for (int i = 0; i < MOST_STICKS; i++)
     if (*sticks[i].node && sticks[i].worker == pid) stick = &sticks[i];
   if (!stick || !pid) return;
-  int code = result(status);
   stick->worker = 0;
   if (stick->state == MOUNTING) arrived(stick, status);
   else if (stick->state == LEAVING) stick->state = status && !stick->gone ? MOUNTED : EJECTED;
   if (stick->state == EJECTED && !stick->gone) say("%s (%s) is ejected", stick->name, stick->node);
-  if (pid == asked) {
-    asked = 0;
-    if (!status) reply("ok%s", "");
-    else reply("error %s", code == 17 ? "taken" : "it cannot be mounted");
-  }
+  answer_asker(pid, !status ? NULL : result(status) == TAKEN ? "taken" : "it cannot be mounted");
   if (stick->gone && stick->state == MOUNTED && work(stick, take_off, LEAVING) > 0) return;
   if (stick->gone) left(stick);
 }
@@ -208,72 +192,25 @@ static int is_name(const char *name) {
   return length && length < NAME_SIZE && *name != '.';
 }
 
-/* mount NODE KIND read-only|read-write NAME */
-static void obey(char **words, int count) {
-  if (count != 5 || strcmp(words[0], "mount")) return reply("error %s", "not understood");
-  struct stick *stick = find(words[1]);
-  if (!stick || stick->state == MOUNTED || stick->worker) return reply("error %s", "there is no such stick to mount");
-  if (stick->state == EJECTED) return reply("error %s", "it was ejected");
-  if (!is_name(words[4]) || strlen(words[2]) >= sizeof stick->kind) return reply("error %s", "not a name");
-  strcpy(stick->kind, words[2]);
-  strcpy(stick->name, words[4]);
-  stick->read_only = strcmp(words[3], "read-write") != 0;
-  asked = work(stick, mount_it, MOUNTING);
-  if (asked < 0) asked = 0, reply("error %s", strerror(errno));
-}
-
-static void on_request(int file, void *what) {
-  char text[256], *words[8], *rest;
-  int count = 0;
-  (void)what;
-  ssize_t got = recv(file, text, sizeof text - 1, MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) {
-    unwatch(file);
-    close(file);
-    asker = 0;
-    return;
-  }
-  text[got] = 0;
-  if (asked) return reply("error %s", "one after the other");
-  for (char *word = strtok_r(text, "\t\n", &rest); word && count < 8; word = strtok_r(NULL, "\t\n", &rest)) words[count++] = word;
-  obey(words, count);
-}
-
-/* One at a time: the module, or who it is when it has been started again. */
-static void on_asker(int door, void *what) {
-  int file = accept4(door, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  (void)what;
-  if (file < 0) return;
-  if (asker) {
-    unwatch(asker);
-    close(asker);
-  }
-  asker = file;
-  asked = 0;
-  watch(file, on_request, NULL);
-}
-
-static int open_door(const char *job) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  char folder[256];
-  snprintf(folder, sizeof folder, DOORS "/%s", job);
-  folders(folder, 0755);
-  if (snprintf(address.sun_path, sizeof address.sun_path, "%.90s/socket", folder) >= (int)sizeof address.sun_path || strlen(folder) > 90) return -1;
-  int door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  unlink(address.sun_path);
-  if (door < 0 || bind(door, (struct sockaddr *)&address, sizeof address) || listen(door, 4)) return -1;
-  return chown(address.sun_path, USER, USER) ? -1 : door;
+/* What a module asks for, word by word; why not, or NULL and the process that does it. */
+const char *mount_stick(const char *node, const char *kind, const char *how, const char *name, pid_t *pid) {
+  struct stick *stick = find(node);
+  if (!stick || stick->state == MOUNTED || stick->worker) return "there is no such stick to mount";
+  if (stick->state == EJECTED) return "it was ejected";
+  if (!is_name(name) || strlen(kind) >= sizeof stick->kind) return "not a name";
+  strcpy(stick->kind, kind);
+  strcpy(stick->name, name);
+  stick->read_only = strcmp(how, "read-write") != 0;
+  *pid = work(stick, mount_it, MOUNTING);
+  return *pid < 0 ? strerror(errno) : NULL;
 }
 
 /* JOB may ask for sticks to be mounted in the folder, which is seen by others too. */
 void declare_sticks(const char *job, const char *folder) {
-  int door = place ? -1 : open_door(job);
-  if (door < 0) return say("%s cannot ask for memory sticks", job);
+  if (place || !open_asks(job)) return say("%s cannot ask for memory sticks", job);
   folders(STICKS, 0755);
   if (attach(folder, folder, "", MS_BIND, NULL) || mount(NULL, folder, NULL, MS_SHARED, NULL)) say("what is mounted in %s is not seen: %s", folder, strerror(errno));
   place = strdup(folder);
-  watch(door, on_asker, NULL);
   look_for_sticks();
 }
 

@@ -33,7 +33,7 @@ DESK = "name: t-idle\nsessions: [idle]\nviewer: []\ngateway: null\n"
 
 
 def smallest(
-    folder: Path, name: str, ready: str = READY, trial: int = 300, kernel: str = "cloud", sticks: str = "none"
+    folder: Path, name: str, ready: str = READY, trial: int = 300, *, kernel: str = "cloud", sticks: str = "none"
 ) -> list[str]:
     """Write its files below `folder`; the words that `machine build` takes for it."""
     module = folder / "modules/session/idle"

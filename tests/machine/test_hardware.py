@@ -25,7 +25,9 @@ audio: own
 network: none
 memory: 1536m
 """
-DESKTOP = "name: {}\ndisplay: {}\nsessions: [{}]\napps: [terminal]\ngateway: null\nviewer: []\n"
+DESKTOP = (
+    "name: {}\ndisplay: {}\nsessions: [{}]\napps: [terminal, {{module: thunar, autostart: false}}]\ngateway: null\nviewer: []\n"
+)
 BOTH = 1280 + 1024
 MEDIA = f"modulux.{NAME}.media"
 TERMINAL = f"modulux.{FIRST}.terminal"
@@ -62,8 +64,11 @@ def test_a_stick_is_a_folder_of_every_desktop_until_it_is_ejected(machine: Virtu
     refused = machine.cli.run("machine", "eject", NAME, "MY STICK", status=None)
     assert refused.returncode != 0
     assert "is in use" in refused.stderr
+    files = f"modulux.{FIRST}.thunar"
+    assert "in use" in machine.inside(files, "umount '/media/MY STICK' 2>&1 || true"), "as its button for it does"
     machine.inside(TERMINAL, "kill $(cat /tmp/holder)")
-    machine.cli.run("machine", "eject", NAME, "MY STICK")
+    machine.inside(files, "umount '/media/MY STICK'")
+    assert "no such stick" in machine.inside(files, "umount '/media/MY STICK' 2>&1 || true")
     assert sticks(machine) == {"MY STICK": "ejected"}
     assert machine.inside(TERMINAL, "ls /media") == ""
     content = (folder / "first.img").read_bytes()
@@ -83,6 +88,9 @@ def test_one_that_is_plugged_in_and_pulled_out_later_harms_nothing(machine: Virt
         "ext4 is read-only"
     )
     machine.inside(TERMINAL, "(cd $(dirname /media/LATER*/read.me); exec 5<read.me; sleep 600) >/dev/null 2>&1 &")
+    machine.cli.run(
+        "machine", "eject", NAME, "LATER-2" if "read.me" in machine.inside(TERMINAL, "ls /media/LATER") else "LATER"
+    )
     for name in ("later", "same"):
         stick.pull_out(machine.running, name)
     wait_for(lambda: not sticks(machine), "both are gone")

@@ -62,9 +62,10 @@ def test_what_came_by_usb_may_be_read_by_its_user_and_nothing_else_may(plugged: 
         (("mount", "sdx1", "vfat", "read-write", "../A"), "error not a name"),
         (("mount", "sdx1", "vfat", "read-write", ".A"), "error not a name"),
         (("mount", "sdx1", "vfat", "read-write", "A" * 40), "error not a name"),
-        (("mount", "sdx1", "proc", "read-write", "A"), "error it cannot be mounted"),
-        (("mount", "sdx1", "vfat", "read-write", "A"), "error it cannot be mounted"),  # there is no such device
+        (("mount", "sdx1", "proc", "read-write", "A"), "error it cannot be done"),
+        (("mount", "sdx1", "vfat", "read-write", "A"), "error it cannot be done"),  # there is no such device
         (("mount", "sdx1", "vfat"), "error not understood"),
+        (("eject", "sdx1"), "error no such stick is mounted"),
         (("unmount", "sdx1", "vfat", "read-write", "A"), "error not understood"),
     ],
 )

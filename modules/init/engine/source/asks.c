@@ -1,5 +1,5 @@
 /* A module that may ask for what only PID 1 may do: at a socket of its own, which no other container sees, a packet for each request and each
- * answer, one after the other. The one request there is: mount NODE KIND read-only|read-write NAME, the words parted by tabs. */
+ * answer, one after the other: mount NODE KIND read-only|read-write NAME; eject NAME. Words are parted by tabs. */
 #include "init.h"
 #include <errno.h>
 #include <stdio.h>
@@ -32,6 +32,10 @@ static void obey(char *text) {
   char *words[WORDS + 1] = {NULL}, *rest;
   int count = 0;
   for (char *word = strtok_r(text, "\t\n", &rest); word && count <= WORDS; word = strtok_r(NULL, "\t\n", &rest)) words[count++] = word;
+  if (count == 2 && !strcmp(words[0], "eject")) {
+    asked = eject_stick(words[1]);
+    return asked ? (void)0 : answer("no such stick is mounted");
+  }
   if (count != WORDS || strcmp(words[0], "mount")) return answer("not understood");
   const char *why = mount_stick(words[1], words[2], words[3], words[4], &asked);
   if (why) asked = 0, answer(why);

@@ -180,7 +180,8 @@ void stick_ended(pid_t pid, int status) {
   if (stick->state == MOUNTING) arrived(stick, status);
   else if (stick->state == LEAVING) stick->state = status && !stick->gone ? MOUNTED : EJECTED;
   if (stick->state == EJECTED && !stick->gone) say("%s (%s) is ejected", stick->name, stick->node);
-  answer_asker(pid, !status ? NULL : result(status) == TAKEN ? "taken" : "it cannot be mounted");
+  int code = result(status);
+  answer_asker(pid, !code ? NULL : code == TAKEN ? "taken" : code == IN_USE ? "in use" : "it cannot be done");
   if (stick->gone && stick->state == MOUNTED && work(stick, take_off, LEAVING) > 0) return;
   if (stick->gone) left(stick);
 }

@@ -1,6 +1,7 @@
 /* sticks MODE, or sticks --look FILE: waits for memory sticks, finds out what file system they hold and what they are called, and asks PID 1 to
  * mount them. That is all that is ever read of a stick outside the kernel, by a process that may do nothing else; PID 1 is told two words. What
- * has been written is brought to the sticks every few seconds, so that one that is pulled out has lost little. */
+ * has been written is brought to the sticks every few seconds, so that one that is pulled out has lost little. File managers ask here for one
+ * to be ejected. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* syncfs */
 #endif
@@ -20,6 +21,7 @@
 #define STICKS "/dev/sticks"
 #define MEDIA "/media"
 #define DOOR "/run/modulux/asks/socket"
+#define EJECTS "/run/modulux/eject/sock"
 #define LOOKING "/tmp/looking"
 #define HEAD 4096   /* bytes that tell */
 #define NAME_SIZE 32
@@ -105,14 +107,19 @@ static int door(void) {
   return file;
 }
 
+/* What PID 1 answers to a request, in its place. */
+static void request(int pid1, char *text, size_t size) {
+  if (send(pid1, text, strlen(text), MSG_NOSIGNAL) < 0) exit(1);
+  ssize_t got = recv(pid1, text, size - 1, 0);
+  if (got <= 0) exit(1); /* PID 1 has another to talk to */
+  text[got] = 0;
+}
+
 /* 1: it is mounted; 0: another stick has the name; -1: it is not, and that is said. */
 static int ask(int pid1, const char *node, const char *kind, const char *name) {
   char text[256];
-  int length = snprintf(text, sizeof text, "mount\t%s\t%s\t%s\t%s\n", node, kind, mode, name);
-  if (send(pid1, text, length, MSG_NOSIGNAL) < 0) exit(1);
-  ssize_t got = recv(pid1, text, sizeof text - 1, 0);
-  if (got <= 0) exit(1); /* PID 1 has another to talk to */
-  text[got] = 0;
+  snprintf(text, sizeof text, "mount\t%s\t%s\t%s\t%s\n", node, kind, mode, name);
+  request(pid1, text, sizeof text);
   if (!strcmp(text, "error taken")) return 0;
   printf("%s (%s): %s: %s\n", node, kind, name, text);
   return strcmp(text, "ok") ? -1 : 1;
@@ -152,12 +159,39 @@ static int write_out(void) {
   return count;
 }
 
+static int open_for_ejects(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = EJECTS};
+  int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  unlink(EJECTS);
+  if (file < 0 || bind(file, (struct sockaddr *)&address, sizeof address) || listen(file, 8)) perror("sticks: " EJECTS);
+  return file;
+}
+
+/* One who asks has a second to say which. */
+static void eject(int pid1, int asks) {
+  char name[128], text[256];
+  struct timeval patience = {.tv_sec = 1};
+  int file = accept4(asks, NULL, NULL, SOCK_CLOEXEC);
+  if (file < 0) return;
+  setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  ssize_t got = recv(file, name, sizeof name - 1, 0);
+  name[got > 0 ? got : 0] = 0;
+  name[strcspn(name, "\t\n")] = 0;
+  snprintf(text, sizeof text, "eject\t%s\n", name);
+  request(pid1, text, sizeof text - 1);
+  printf("eject %s: %s\n", name, text);
+  strcat(text, "\n");
+  send(file, text, strlen(text), MSG_NOSIGNAL);
+  close(file);
+}
+
 static void stay(int pid1, int news) {
   char text[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-  struct pollfd waited[] = {{.fd = news, .events = POLLIN}, {.fd = pid1, .events = POLLIN}};
+  struct pollfd waited[] = {{.fd = news, .events = POLLIN}, {.fd = pid1, .events = POLLIN}, {.fd = open_for_ejects(), .events = POLLIN}};
   for (int there = 1;;) {
-    poll(waited, 2, there ? WRITTEN : -1);
+    poll(waited, 3, there ? WRITTEN : -1);
     if (waited[1].revents) exit(1); /* it has nothing to say by itself */
+    if (waited[2].revents) eject(pid1, waited[2].fd);
     ssize_t got = waited[0].revents ? read(news, text, sizeof text) : 0;
     for (char *at = text; at < text + got;) {
       struct inotify_event *event = (struct inotify_event *)at;

@@ -28,6 +28,7 @@ memory: 1536m
 DESKTOP = (
     "name: {}\ndisplay: {}\nsessions: [{}]\napps: [terminal, {{module: thunar, autostart: false}}]\ngateway: null\nviewer: []\n"
 )
+SIZES = (1280, 800), (1024, 768)
 BOTH = 1280 + 1024
 MEDIA = f"modulux.{NAME}.media"
 TERMINAL = f"modulux.{FIRST}.terminal"
@@ -108,16 +109,22 @@ def test_who_looks_at_sticks_may_do_nothing_else(machine: Virtual) -> None:
     assert machine.inside(TERMINAL, "ls -d /run/modulux/asks /dev/sticks 2>/dev/null || true") == ""
 
 
-def pictures(machine: Virtual, folder: Path, name: str) -> list[int]:
-    """How many colours each screen holds; the sizes are checked."""
+def pictures(machine: Virtual, folder: Path, name: str) -> list[Image.Image]:
+    """What each screen shows."""
     found = []
-    for number, size in enumerate(((1280, 800), (1024, 768))):
+    for number, size in enumerate(SIZES):
+        path = folder / f"{name}{number}.png"
         with Monitor(machine.running.machine.monitor) as qemu:
-            qemu.picture(folder / f"{name}{number}.png", number)
-        picture = Image.open(folder / f"{name}{number}.png").convert("RGB")
-        assert picture.size == size
-        found.append(colours(picture, (0, 0, *size)))
+            qemu.picture(path, number)
+        found.append(Image.open(path).convert("RGB"))
+        assert found[-1].size == size
     return found
+
+
+def with_window(machine: Virtual, folder: Path) -> list[bool]:
+    """On which screens a window lies: it is of one colour for the most part, and a wallpaper of hundreds."""
+    shares = [max(p.getcolors(1 << 24) or [])[0] / (p.width * p.height) for p in pictures(machine, folder, "now")]
+    return [share > 0.1 for share in shares]
 
 
 def point(machine: Virtual, x: int, y: int) -> None:
@@ -145,12 +152,16 @@ def drag(machine: Virtual, start: tuple[int, int], end: tuple[int, int]) -> None
 
 
 def test_one_desktop_is_on_two_screens(machine: Virtual, folder: Path) -> None:
-    wait_for(lambda: min(pictures(machine, folder, "screen")) > 50, "a wallpaper on both")
-    drag(machine, (640, 400), (1280 + 512, 384))
-    wait_for(lambda: pictures(machine, folder, "moved"), "pictures")
-    point(machine, 200, 700)  # on the first screen, away from the window
-    machine.click(200 / BOTH, 700 / 800)
-    machine.click((1280 + 512) / BOTH, 384 / 800)
+    drawn = [colours(p, (0, 0, *p.size)) for p in pictures(machine, folder, "screen")]
+    assert min(drawn) > 50, "a wallpaper on both"
+    centres = (640, 400), (1280 + 512, 384)
+    wait_for(lambda: sum(with_window(machine, folder)) == 1, "the terminal")
+    here = with_window(machine, folder).index(True)
+    drag(machine, centres[here], centres[1 - here])
+    wait_for(lambda: with_window(machine, folder)[1 - here], "the window on the other screen")
+    assert not with_window(machine, folder)[here]
+    for x, y in (centres[here], centres[1 - here]):
+        machine.click(x / BOTH, y / 800)
     machine.type("echo clicked > ~/Documents/clicked\n")
     wait_for(lambda: machine.inside(TERMINAL, "cat ~/Documents/clicked 2>/dev/null || true") == "clicked", "the window there")
     refused = machine.cli.run("machine", "screenshot", NAME, "--screen", "3", status=None)

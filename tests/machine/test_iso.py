@@ -1,4 +1,4 @@
-"""A machine on a CD: started from there it installs itself on an empty disk, which then starts alone. Built twice it is the same bytes."""
+"""A machine on a CD or a memory stick: started from there it installs itself on an empty disk, which then starts alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DISK = 1024**3
 
 
 def built(folder: Path) -> Path:
-    words = smallest(folder, NAME)
+    words = smallest(folder, NAME, kernel="debian", sticks="read-write")  # of the two, the one that has USB
     iso = folder / "machine.iso"
     Cli("podman").run("machine", "build", *words, "-o", str(folder / "built"), "--iso", str(iso), timeout=2400)
     return iso
@@ -56,15 +56,15 @@ class Talk:
         self.line.sendall(f"{text}\n".encode())
 
 
-def install(machine: Virtual) -> None:
+def install(machine: Virtual, medium: str) -> None:
     with connect(machine.running.machine.console) as line:
         talk = Talk(line)
         talk.answer("")
         listed = talk.until("Which disk.*:")
         assert re.search(r"vda +1\.0 GB.*holds: nothing known", listed), listed
-        assert re.search(r"sr0 .*\n.*NOT this one: the medium", listed), listed
-        talk.answer("sr0")
-        talk.until("sr0: the medium that this was started from")
+        assert re.search(rf"{medium} .*\n(    {medium}.*\n)*.*NOT this one: the medium", listed), listed
+        talk.answer(medium)
+        talk.until(f"{medium}: the medium that this was started from")
         talk.until("Which disk.*:")
         talk.answer("vdx")
         talk.until("There is no disk vdx")
@@ -87,18 +87,23 @@ def test_two_builds_are_the_same_bytes(iso: Path, tmp_path: Path) -> None:
     assert filecmp.cmp(iso, built(tmp_path / "again"), shallow=False)
 
 
-def test_it_installs_itself_on_a_disk_that_then_starts_alone(iso: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("medium", "words"), [("sr0", ()), ("sda", ("--stick",))], ids=["cd", "stick"])
+def test_it_installs_itself_on_a_disk_that_then_starts_alone(
+    iso: Path, tmp_path: Path, medium: str, words: tuple[str, ...]
+) -> None:
     disk = tmp_path / "disk.img"
     with disk.open("wb") as file:
         file.truncate(DISK)
     cli = Cli("podman")
-    with booted(cli, "browser", NAME, "--iso", str(iso), "--disk", str(disk)) as live:
-        said = [words for _, words in live.running.said()]
-        assert any("NOTHING WILL BE KEPT" in words for words in said), said
+    with booted(cli, "browser", NAME, "--iso", str(iso), "--disk", str(disk), *words) as live:
+        said = [line for _, line in live.running.said()]
+        assert any("NOTHING WILL BE KEPT" in line for line in said), said
         container = next(line.split("\t")[0] for line in live.ask("status") if line.partition("\t")[0].endswith(".installer"))
         assert "CapEff:\t0000000000000000" in live.inside(container, "cat /proc/self/status")
-        install(live)
+        looks = next(line.split("\t")[0] for line in live.ask("status") if line.partition("\t")[0].endswith(".media"))
+        assert live.inside(looks, "ls /dev/sticks") == "", "what the machine runs from is no stick"
+        install(live, medium)
     with booted(cli, "browser", NAME, "--disk", str(disk)) as installed:
         assert "slot\ta\trunning\tkept" in installed.ask("slots")
         assert not any(".installer" in line for line in installed.ask("status"))
-        assert not any("NOTHING WILL BE KEPT" in words for _, words in installed.running.said())
+        assert not any("NOTHING WILL BE KEPT" in line for _, line in installed.running.said())

@@ -19,11 +19,12 @@ restart: always
 network: none
 """
 MACHINE = """name: {name}
-kernel: cloud
+kernel: {kernel}
 desktops: [./desk.yaml]
 display: own
 audio: own
 network: none
+sticks: {sticks}
 trial: {trial}
 state: 64m
 memory: 512m
@@ -31,12 +32,14 @@ memory: 512m
 DESK = "name: t-idle\nsessions: [idle]\nviewer: []\ngateway: null\n"
 
 
-def smallest(folder: Path, name: str, ready: str = READY, trial: int = 300) -> list[str]:
+def smallest(
+    folder: Path, name: str, ready: str = READY, trial: int = 300, *, kernel: str = "cloud", sticks: str = "none"
+) -> list[str]:
     """Write its files below `folder`; the words that `machine build` takes for it."""
     module = folder / "modules/session/idle"
     module.mkdir(parents=True)
     (module / "module.yaml").write_text(MODULE.format(ready=ready))
     (module / "Containerfile").write_text("ARG BASE\nFROM ${BASE}\n")
-    (folder / "machine.yaml").write_text(MACHINE.format(name=name, trial=trial))
+    (folder / "machine.yaml").write_text(MACHINE.format(name=name, trial=trial, kernel=kernel, sticks=sticks))
     (folder / "desk.yaml").write_text(DESK)
     return [str(folder / "machine.yaml"), "--modules", str(folder / "modules"), "--yes"]

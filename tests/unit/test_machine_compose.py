@@ -27,7 +27,8 @@ def plan(**keys: object) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("display", "devices"), [("xorg", {"/dev/dri", "/dev/input", "/dev/snd", "/dev/tty0"}), ("own", set())]
+    ("display", "devices"),
+    [("xorg", {"/dev/dri", "/dev/input", "/dev/snd", "/dev/sticks", "/dev/tty0"}), ("own", {"/dev/sticks"})],
 )
 def test_a_desktop_on_the_card_declares_its_devices_and_one_of_its_own_display_none(display: str, devices: set[str]) -> None:
     found = needs_of(plan(desktops=["openbox"], display=display), CATALOG)

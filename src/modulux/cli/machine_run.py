@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -15,21 +15,26 @@ from modulux.cli.host import prepare_host
 EMPTY_DISK = 16 * 1024**3
 """Size in bytes of a disk to install on, which takes no more room than what is written to it."""
 
+DISK = "boot this disk image by its firmware (UEFI) instead; made when it is not there"
+ISO = "boot this ISO image as its CD; made when it is not there. --disk then is the disk beside it"
+
+SECOND = "1024x768"
+"""The size of a screen that no file gives one."""
+
 if TYPE_CHECKING:
     from modulux.machine.running import Running
+    from modulux.model.units import Screen
 
 
 def run_machine(
     file: str = "xfce",
     *,
     built: Annotated[Path | None, Parameter(help="a folder of `machine build -o`, instead of building")] = None,
-    disk: Annotated[
-        Path | None, Parameter(help="boot this disk image by its firmware (UEFI) instead; made when it is not there")
-    ] = None,
-    iso: Annotated[
-        Path | None,
-        Parameter(help="boot this ISO image as its CD; made when it is not there. --disk then is the disk beside it"),
-    ] = None,
+    disk: Annotated[Path | None, Parameter(help=DISK)] = None,
+    iso: Annotated[Path | None, Parameter(help=ISO)] = None,
+    stick: Annotated[bool, Parameter(help="the ISO image is on a memory stick rather than a CD")] = False,
+    usb: Annotated[list[Path] | None, Parameter(help="plug this file in as a memory stick; may be given several times")] = None,
+    screens: Annotated[int | None, Parameter(help="how many screens its card has; without, what its file says")] = None,
     name: Annotated[str | None, Parameter(help="of the virtual machine and its disk; without, the machine's")] = None,
     memory: Annotated[str | None, Parameter(help="of the virtual machine, such as 512m; without, what its file says")] = None,
     processors: Annotated[int, Parameter(help="how many the virtual machine has")] = 2,
@@ -49,7 +54,7 @@ def run_machine(
         a machine file, or a ready-made one's name
     """
     from modulux.machine import running as r
-    from modulux.machine.emulator import Machine, accelerator
+    from modulux.machine.emulator import Machine, accelerator, there
     from modulux.machine.firmware import variables
     from modulux.machine.places import disks_folder, sockets_folder
     from modulux.model.units import parse_size
@@ -73,12 +78,23 @@ def run_machine(
         variables=variables(disks_folder(name) / "firmware.fd") if disk or iso else None,
         fresh=fresh,
         iso=iso,
+        stick=stick,
+        usb=[there(path) for path in usb or ()],
+        beside=_beside(facts, screens),
     )
-    running = r.start(name, machine)
-    seconds = _boot(running, timeout, common)
+    seconds = _boot(running := r.start(name, machine), timeout, common)
     _tell(running, seconds, facts, common, background=background, installs=bool(iso and disk))
     if not background:
         _stay(running)
+
+
+def _beside(facts: dict[str, Any], count: int | None) -> tuple[Screen, ...]:
+    """Its screens but the first, those of its file before others; as many as are asked for."""
+    from modulux.model.units import Screen
+
+    own = [Screen.model_validate(size) for size in facts.get("beside", ())]
+    more = [Screen.model_validate(SECOND)] * ((count or 0) - 1 - len(own))
+    return tuple([*own, *more][: None if count is None else count - 1])
 
 
 def _prepared(file: str, built: Path | None, disk: Path | None, yes: bool, common: Common) -> Path:

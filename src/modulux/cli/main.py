@@ -86,6 +86,7 @@ NESTED = {
         "list": "List the ready-made machines, and those that run.",
         "open": "Fresh ways into a machine that runs.",
         "show": "Bring another desktop of a machine to the front of its screen.",
+        "eject": "Take a memory stick of a machine off, so that it may be pulled out.",
         "console": "Talk to a machine by its serial line, as to its installer.",
         "screenshot": "What a machine's graphics card shows.",
         "log": "What a machine, or one of its containers, said.",
@@ -110,7 +111,7 @@ FILES = {"import": "import_"}
 
 FUNCTIONS = {"exec": "execute", "import": "import_desktop", "export": "export_desktop", "open": "open_way", "run": "run_app"}
 FUNCTIONS |= {"machine run": "run_machine", "machine open": "open_machine", "machine list": "list_machines"}
-FUNCTIONS |= {"machine show": "show_desktop", "machine bench": "bench_machine"}
+FUNCTIONS |= {"machine show": "show_desktop", "machine eject": "eject_stick", "machine bench": "bench_machine"}
 FUNCTIONS |= {"machine kernel list": "list_kernels", "machine kernel set": "set_kernel", "machine kernel test": "try_kernel"}
 """Functions whose verb is a word that Python keeps for itself."""
 

@@ -8,6 +8,8 @@ Each line is a word and its fields, parted by tabs:
     ipc     NAME BYTES               an IPC namespace and a /dev/shm for it and those who join it
     volume  SOURCE NAME TARGET       a folder, owned and filled at first as TARGET in NAME's image is
     device  NAME FOLDER              what is in FOLDER is given to user 1000; NAME waits for something, ten seconds at most
+    news    NAME SPACE               NAME is told of devices, and tells those who are in the network namespace SPACE
+    sticks  NAME FOLDER              NAME may ask for memory sticks to be mounted in FOLDER, where others see them
     terminal NAME NUMBER KIND        a virtual terminal; those of the kind `draws` (not `text`) are started one after the other
     settled NAME                     started once drivers have been loaded for what there is, ten seconds at most
     run     NAME RESTART SOCKET...   started once all of the sockets take connections; always, on-failure or never
@@ -26,15 +28,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modulux.machine.bundle import KEPT, PASSING, TERMINAL
+from modulux.machine.bundle import DEVICES_KNOWN, KEPT, MEDIA, PASSING, STICKS, TERMINAL
 from modulux.model.module import Role
 from modulux.model.plan import Container, Plan
 
 READY = ("/usr/lib/modulux/ready", "0")
 """Asked once at a time: PID 1 asks again, and not so often that it would take the time of what it waits for."""
-
-DEVICES_KNOWN = "/run/udev"
-"""Where the interface `udev` lies; who fills it reads once what there is."""
 
 RFB_PORT = "modulux.rfb"
 CONTROL_PORT = "modulux.control"
@@ -76,7 +75,9 @@ def boot_lines(
         for source, (c, target) in _first_mounts(plan.containers).items()
     ]
     lines += [_device(c, path) for c in plan.containers for path in c.devices]
-    lines += [_line("settled", c.name) for c in plan.containers if _tells_of_devices(c)]
+    for c in plan.containers:
+        if space := _tells_of_devices(c):
+            lines += [_line("settled", c.name), _line("news", c.name, space)]
     lines += [_line("run", c.name, c.env.get("MODULUX_RESTART", "always"), *_awaited(c)) for c in plan.containers]
     lines += [_line("later", c.name) for c in plan.containers if c.name not in _of_the_picture(plan.containers)]
     lines += [_line("after", c.name, *needed) for c in plan.containers if (needed := _needed(c, plan.containers))]
@@ -120,13 +121,16 @@ def _of_the_picture(containers: Sequence[Container]) -> set[str]:
 
 def _device(c: Container, path: str) -> str:
     terminal = TERMINAL.fullmatch(path)
+    if path == STICKS:  # there need be none
+        return _line("sticks", c.name, next(f"{PASSING}/{m.source}" for m in c.mounts if m.target == MEDIA))
     if terminal is None:
         return _line("device", c.name, path)
     return _line("terminal", c.name, terminal[1], "draws" if c.role == Role.DISPLAY else "text")
 
 
-def _tells_of_devices(c: Container) -> bool:
-    return any(m.target == DEVICES_KNOWN and not m.read_only for m in c.mounts)
+def _tells_of_devices(c: Container) -> str | None:
+    """The volume in which it does, if it does."""
+    return next((m.source for m in c.mounts if m.target == DEVICES_KNOWN and not m.read_only), None)
 
 
 def _readiness(c: Container) -> list[str]:

@@ -177,6 +177,7 @@ class _Assembly:
             "memory": self.machine.memory,
             "state": self.machine.state,
             "trial": self.machine.trial,
+            "beside": [str(size) for size in self.machine.beside],
             "verity": {part: (self.work / f"{part}.verity").read_text().strip() for part in ("system", "store")},
             "containers": [c.name for c in self.plan.containers],
             "ports": [p.host_port for c in self.plan.containers for p in c.publish],

@@ -26,6 +26,23 @@ IPC = "/run/machine/ipc"
 """Where PID 1 mounts each container's /dev/shm, and holds the IPC namespaces that others join, by the container's name."""
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEVICES_KNOWN = "/run/udev"
+"""Where the interface `udev` lies in containers. Who has it shares a network namespace: udev's messages cross none."""
+
+SPACES = "/run/machine/net"
+"""Where PID 1 holds that namespace, by the volume's name."""
+
+MEDIA = "/media"
+"""Where the interface `media` lies in containers; what PID 1 mounts there later is seen by those that run."""
+
+STICKS = "/dev/sticks"
+"""PID 1's own folder of what came by USB. Who declares it may ask PID 1 to mount that."""
+
+ASKS = "/run/machine/asks"
+"""Where PID 1 has its socket for such a module, by the container's name; the module finds the folder at `ASKED`."""
+
+ASKED = "/run/modulux/asks"
+
 CPU_PERIOD = 100_000
 
 SHARES = {Role.DISPLAY: 8192, Role.SESSION: 4096, Role.APP: 1024}
@@ -38,11 +55,13 @@ DEVICES: Mapping[str, Mapping[str, Any]] = {
     "/dev/dri": {"type": "c", "major": 226},
     "/dev/input": {"type": "c", "major": 13},
     "/dev/snd": {"type": "c", "major": 116},
+    STICKS: {"type": "b", "access": "r"},
     "/dev/ttyS0": {"type": "c", "major": 4, "minor": 64},
 }
 """Devices, and folders of them, that a contract may declare, with the kernel's numbers for them (admin-guide/devices.txt).
 
-`/dev/disks` is PID 1's own: every disk and partition by the kernel's name for it. Their numbers differ from start to start.
+`/dev/disks` is PID 1's own: every disk and partition by the kernel's name for it. Their numbers differ from start to start,
+as do those of `/dev/sticks`, which is to be read alone.
 """
 
 TERMINAL = re.compile(r"/dev/tty([1-9][0-9]?)")
@@ -103,6 +122,7 @@ def runtime_config(c: Container, image: ImageFacts, seccomp: Mapping[str, Any], 
             "seccomp": dict(seccomp),
             "maskedPaths": list(MASKED),
             "readonlyPaths": list(READ_ONLY),
+            **({"rootfsPropagation": "rslave"} if any(m.target == MEDIA for m in c.mounts) else {}),
         },
     }
 
@@ -136,7 +156,8 @@ def _volumes(c: Container, kept: frozenset[str]) -> list[dict[str, Any]]:
                 f"`{c.short}` shares {m.source}, a folder of a host", hint="on a machine a share is a volume: `path:` alone"
             )
         source = f"{KEPT if m.source in kept else PASSING}/{m.source}"
-        mounts.append(_mount(m.target, "bind", source, "bind", "ro" if m.read_only else "rw", "nosuid", "nodev"))
+        bound = ("rbind", "rslave") if m.target == MEDIA else ("bind",)
+        mounts.append(_mount(m.target, "bind", source, *bound, "ro" if m.read_only else "rw", "nosuid", "nodev"))
         if m.target == RESOLVER:
             mounts.append(_mount("/etc/resolv.conf", "bind", f"{source}/resolv.conf", "bind", "ro", "nosuid", "nodev"))
     return mounts
@@ -150,7 +171,8 @@ def _devices(c: Container) -> list[dict[str, Any]]:
             )
     found = [_mount(path, "bind", path, "bind", "nosuid", "noexec") for path in c.devices]
     own = [_mount(SEEN, "bind", path, "bind", "nosuid", "noexec") for path in c.devices if TERMINAL.fullmatch(path)]
-    return found + own
+    door = [_mount(ASKED, "bind", f"{ASKS}/{c.name}", "bind", "ro", "nosuid", "nodev", "noexec")] if STICKS in c.devices else []
+    return found + own + door
 
 
 def numbers(path: str) -> Mapping[str, Any]:
@@ -162,7 +184,8 @@ def numbers(path: str) -> Mapping[str, Any]:
 def _namespaces(c: Container) -> list[dict[str, str]]:
     shared = {"private": None, "shareable": c.name}.get(c.ipc, c.ipc)  # held by PID 1, so it outlives its owner's restart
     ipc = {"type": "ipc"} | ({"path": f"{IPC}/{shared}"} if shared else {})
-    own = [] if on_machine_network(c) else [{"type": "network"}]
+    told = [{"path": f"{SPACES}/{m.source}"} for m in c.mounts if m.target == DEVICES_KNOWN]
+    own = [] if on_machine_network(c) else [{"type": "network"} | (told[0] if told else {})]
     return [{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, *own, {"type": "cgroup"}, ipc]
 
 
@@ -177,7 +200,7 @@ def shares(c: Container) -> int:
 
 
 def _resources(c: Container) -> dict[str, Any]:
-    allowed = [{"allow": True, **numbers(path), "access": "rw"} for path in c.devices]
+    allowed = [{"allow": True, "access": "rw", **numbers(path)} for path in c.devices]
     return {
         "devices": [{"allow": False, "access": "rwm"}, *allowed],
         "memory": {"limit": c.memory, "swap": c.memory},

@@ -29,6 +29,9 @@ NETWORK = "network"
 LOGIN = "login"
 """The service that asks for a password; only where a machine has a `login:`."""
 
+MEDIA = "media"
+"""The service that has memory sticks mounted; left out where a machine has `sticks: none`."""
+
 TEXT, DRAWN = range(2, 7), range(7, 13)
 """Virtual terminals (Ctrl-Alt-F2 and so on) of modules that write on them, and of displays; the first is the machine's own."""
 
@@ -70,11 +73,13 @@ def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: 
     changes: dict[str, Any] = {"services": [*desktop.services, *_services(desktop, machine)]}
     display = entry.display or machine.display
     if display != OWN and desktop.display is not None:
-        changes["display"] = Use(module=display)
+        changes["display"] = _display(display, machine, catalog)
         changes["services"] += _taken(f"display/{display}", changes["services"], catalog)
         if machine.audio != OWN:
             changes["audio"] = Use(module=machine.audio)
-    for key in ("screen", "locale", "keyboard"):
+    if machine.first_screen is not None:
+        changes["screen"] = machine.first_screen
+    for key in ("locale", "keyboard"):
         if getattr(machine, key) is not None:
             changes[key] = getattr(machine, key)
     if desktop.gateway is not None:
@@ -84,8 +89,17 @@ def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: 
     return desktop.model_copy(update=changes)
 
 
+def _display(name: str, machine: Machine, catalog: Catalog) -> Use:
+    """The display on the card, told the sizes of further screens if it wants to know them; else they say what they like."""
+    told = machine.beside and "beside" in catalog.module(f"display/{name}").contract.params
+    beside = {"beside": ",".join(map(str, machine.beside))} if told else {}
+    return Use.model_validate({"module": name, **beside})
+
+
 def _services(desktop: Desktop, machine: Machine) -> list[Use]:
     named = [*machine.services, *([Use(module=NETWORK)] if machine.network != "none" else [])]
+    if machine.init == "engine" and machine.sticks != "none":  # systemd's mounts are not ours to make
+        named.append(Use.model_validate({"module": MEDIA, "mode": machine.sticks}))
     if machine.login:
         named.append(Use.model_validate({"module": LOGIN, "password": machine.login.word}))
     return [use for use in named if use.module not in {s.module for s in desktop.services}]

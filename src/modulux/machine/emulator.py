@@ -10,15 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modulux import run
+from modulux.errors import NotFoundError
 from modulux.machine import firmware
 from modulux.machine.build import KERNEL, START, STORE, SYSTEM, noted
 from modulux.machine.slots import CONSOLES, PANIC, QUIET, TIMER, verity_words
 from modulux.model.plan import fingerprint
+from modulux.model.units import Screen
 from modulux.paths import cache
 
 PROGRAM = "qemu-system-x86_64"
 CONTROL = "modulux.control"
 """The name of the port by which PID 1 is asked things from outside."""
+
+CARD = "card"
+"""The graphics card, as the monitor calls it."""
+
+USB = "usb"
+"""The USB controller, which is there where something is plugged into it."""
 
 TRIED = 20.0
 """Seconds in which a kernel must have come to looking for its root file system under KVM."""
@@ -30,8 +38,10 @@ ARRIVED = ("Unable to mount root", "No working init", "Please append a correct")
 class Machine:
     """What a virtual machine is given. Memory and state in bytes; ports of the machine with that of the host's loopback.
 
-    With a `disk`, or an `iso` in its CD drive, it is that which its firmware boots, the CD before the disk, with `variables` as
-    what the firmware remembers, and `fresh` to leave the disk as it is; else the kernel in `built`.
+    With a `disk`, or an `iso` in its CD drive (with `stick`, as a memory stick), it is that which its firmware boots, the ISO
+    before the disk, with `variables` as what the firmware remembers, and `fresh` to leave the disk as it is; else the kernel in
+    `built`. Files in `usb` are plugged in as memory sticks. `beside` are its screens other than the first; `monitors.py` plugs
+    them in.
     """
 
     built: Path
@@ -49,6 +59,9 @@ class Machine:
     variables: Path | None = None
     fresh: bool = False
     iso: Path | None = None
+    stick: bool = False
+    usb: Sequence[Path] = ()
+    beside: Sequence[Screen] = ()
 
     @property
     def monitor(self) -> Path:
@@ -67,13 +80,18 @@ class Machine:
         """The socket at the other end of its serial line."""
         return self.sockets / "serial.sock"
 
+    def screen_door(self, number: int) -> Path:
+        """The socket of a screen other than the first, which is 0: there it is plugged in."""
+        return self.sockets / f"screen{number}.sock"
+
     def argv(self) -> list[str]:
         """The command; QEMU becomes the virtual machine and lives as long as it."""
         words = [PROGRAM, "-nodefaults", "-no-user-config", "-machine", f"q35,accel={self.accelerator},hpet=off", "-cpu", "max"]
         words += ["-m", f"{self.memory // 1024**2}M", "-smp", str(self.processors)]
         words += self._by_firmware() if self.disk or self.iso else self._directly()
-        words += ["-device", "virtio-vga", "-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]
-        words += ["-device", "virtio-rng-pci", *self._screen(), *self._sound(), *self._network()]
+        words += self._card()
+        words += ["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]
+        words += ["-device", "virtio-rng-pci", *self._screen(), *self._sound(), *self._network(), *self._sticks()]
         words += ["-chardev", f"socket,id=serial,path={self.console},server=on,wait=off,logfile={self.serial}"]
         words += ["-serial", "chardev:serial", "-qmp", f"unix:{self.monitor},server=on,wait=off"]
         words += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=control,path={self.control},server=on,wait=off"]
@@ -86,7 +104,10 @@ class Machine:
 
     def _by_firmware(self) -> list[str]:
         words = firmware.words(self.variables) if self.variables else []
-        if self.iso:
+        if self.iso and self.stick:
+            words += ["-drive", f"file={self.iso},format=raw,if=none,id=medium,readonly=on"]
+            words += [*self._usb(), "-device", f"usb-storage,bus={USB}.0,drive=medium,removable=on,bootindex=0"]
+        elif self.iso:
             words += ["-drive", f"file={self.iso},format=raw,if=none,id=cd,media=cdrom,readonly=on"]
             words += ["-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=cd,bootindex=0"]
         if self.disk:
@@ -115,8 +136,27 @@ class Machine:
         """How QEMU has a disk that is written to."""
         return f"file={disk},format=raw"
 
+    def _card(self) -> list[str]:
+        outputs = f",max_outputs={1 + len(self.beside)}" if self.beside else ""
+        return ["-device", f"virtio-vga,id={CARD}{outputs}"]
+
     def _screen(self) -> list[str]:
-        return ["-display", "gtk"] if self.window else ["-display", "none", "-vnc", "127.0.0.1:0,to=200,password=on"]
+        if self.window:
+            return ["-display", "gtk"]
+        words = ["-display", "none", "-vnc", "127.0.0.1:0,to=200,password=on"]
+        for number, _ in enumerate(self.beside, 1):
+            words += ["-vnc", f"unix:{self.screen_door(number)},display={CARD},head={number}"]
+        return words
+
+    def _usb(self) -> list[str]:
+        return ["-device", f"qemu-xhci,id={USB}"]
+
+    def _sticks(self) -> list[str]:
+        words = self._usb() if self.usb and not (self.iso and self.stick) else []
+        for number, file in enumerate(self.usb):
+            words += ["-drive", f"file={file},format=raw,if=none,id=usb{number}"]
+            words += ["-device", f"usb-storage,bus={USB}.0,drive=usb{number},removable=on,id=stick{number}"]
+        return words
 
     def _sound(self) -> list[str]:
         host = f"wav,id=sound,path={self.sound}" if self.sound else _speakers()
@@ -127,6 +167,17 @@ class Machine:
             return ["-nic", "none"]
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}" for inside, outside in self.ports.items())
         return ["-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net"]
+
+
+def there(file: Path) -> Path:
+    """The file's whole path.
+
+    Raises:
+        NotFoundError: it is not there.
+    """
+    if not file.exists():
+        raise NotFoundError(f"there is no {file}", hint=f"an empty one: truncate -s 1G {file}; mkfs.vfat {file}")
+    return file.resolve()
 
 
 def _speakers() -> str:

@@ -63,9 +63,9 @@ class Monitor:
 
     # -- what a person does at a computer ----------------------------------------------------------------------------
 
-    def picture(self, path: Path) -> None:
-        """Write what the graphics card shows, as PNG."""
-        self.do("screendump", filename=str(path), format="png")
+    def picture(self, path: Path, screen: int = 0) -> None:
+        """Write what the graphics card shows on one of its screens, as PNG."""
+        self.do("screendump", filename=str(path), format="png", device="card", head=screen)
 
     def press(self, *keys: str, seconds: float = 0.05) -> None:
         """Press keys together (QKeyCode: `a`, `ret`, `shift`), hold them for so long, and let them go."""

@@ -19,8 +19,10 @@ from modulux import run
 from modulux.errors import EngineError, HostError, NotFoundError, NotReadyError
 from modulux.machine.build import RECORD
 from modulux.machine.emulator import Machine
+from modulux.machine.monitors import plug_in
 from modulux.machine.places import disks_folder, sockets_folder
 from modulux.machine.qmp import Monitor
+from modulux.model.units import Screen
 
 SAID = re.compile(r"machine:\s+(\d+\.\d+) (.*)")
 """What PID 1 says on the serial line, with the seconds since power-on."""
@@ -100,6 +102,8 @@ def start(name: str, machine: Machine) -> Running:
             raise EngineError("QEMU did not start", hint=said[-1] if said else None)
         time.sleep(0.02)
     screen, password = (None, None) if machine.window else _vnc(machine.monitor)
+    if not machine.window:
+        plug_in(machine)
     running = Running(name, pid, machine, screen, password)
     _note(running)
     return running
@@ -126,6 +130,7 @@ def _note(running: Running) -> None:
         "memory": m.memory,
         "accelerator": m.accelerator,
         "disk": str(m.disk) if m.disk else None,
+        "beside": [str(size) for size in m.beside],
     }
     path = m.sockets / "running.json"
     path.touch(mode=0o600)
@@ -142,7 +147,8 @@ def find(name: str) -> Running | None:
     state = Path(note["state"]) if note["state"] else None
     ports = {int(k): v for k, v in note["ports"].items()}
     more = {"accelerator": note["accelerator"], "ports": ports, "disk": Path(note["disk"]) if note.get("disk") else None}
-    machine = Machine(Path(note["built"]), sockets, state, note["memory"], **more)
+    beside = tuple(Screen.model_validate(size) for size in note.get("beside", ()))
+    machine = Machine(Path(note["built"]), sockets, state, note["memory"], beside=beside, **more)
     found = Running(name, note["pid"], machine, note["screen"], note["password"])
     return found if found.alive() else None
 

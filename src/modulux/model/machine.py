@@ -88,12 +88,18 @@ class Machine(Model):
     audio: Name = Field(default="alsa", description="of its desktops on the card; `own`: what each desktop's file says")
     services: Uses = Field(default_factory=list, description="of every desktop, beside those that its file names")
     network: Literal["dhcp", "none"] = "dhcp"
+    sticks: Literal["read-write", "read-only", "none"] = Field(
+        default="read-write", description="memory sticks: whether desktops may write to them, or are not shown any"
+    )
     login: Login | None = Field(default=None, description="on the console (Ctrl-Alt-F2); without it nobody can")
     gateway: Gateway = Field(
         default_factory=lambda: Gateway(module="web", port=6080, vnc_port=5900),
         description="where the machine is seen by browsers: the loopback unless `address:` says otherwise",
     )
     screen: Screen | None = Field(default=None, description="of all desktops, in place of what their files say")
+    screens: list[Screen] | None = Field(
+        default=None, min_length=1, max_length=4, description="sizes of several, from left to right, in place of `screen:`"
+    )
     locale: Annotated[str, AfterValidator(known_locale)] | None = None
     timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
     keyboard: Annotated[str, AfterValidator(known_keyboard)] | None = None
@@ -103,3 +109,19 @@ class Machine(Model):
     )
     memory: Memory = Field(default=1024**3, description="of the virtual machine in which `machine run` boots it")
     made_of: MadeOf | None = Field(default=None, description="of one that was exported: what it was made of")
+
+    @model_validator(mode="after")
+    def _screens(self) -> Machine:
+        if self.screens and self.screen:
+            raise ValueError("takes `screen:`, one size, or `screens:`, a list of them")
+        return self
+
+    @property
+    def first_screen(self) -> Screen | None:
+        """The size that desktops are told."""
+        return self.screens[0] if self.screens else self.screen
+
+    @property
+    def beside(self) -> list[Screen]:
+        """Sizes of the screens at the right of the first."""
+        return self.screens[1:] if self.screens else []

@@ -1,6 +1,6 @@
 /* looks X,Y,WIDTH,HEIGHT,COLOURS[,behind]...: ends with 0 once each of these areas of the screen holds so many colours; with 1, and the
  * first that does not, after some seconds. Places and sizes are pixels, or shares of the screen as 50%. What windows may come before
- * (`behind`) need be seen once, as long as /tmp remembers it. */
+ * (`behind`) need be seen once, as long as /tmp remembers it. Of several screens it is the first, at the left, whose size /tmp/first-screen says (beside). */
 #include <X11/Xlib.h>
 #include <X11/Xutil.h>
 #include <stdio.h>
@@ -34,6 +34,16 @@ static int colours(XImage *image, int enough) {
   return found;
 }
 
+static void only_first(XWindowAttributes *root) {
+  char text[32] = "";
+  int width, height;
+  FILE *file = fopen("/tmp/first-screen", "r");
+  if (!file) return;
+  if (fgets(text, sizeof text, file) && sscanf(text, "%dx%d", &width, &height) == 2 && width <= root->width && height <= root->height)
+    root->width = width, root->height = height;
+  fclose(file);
+}
+
 /* How many colours are missing in an area. */
 static int missing(Display *display, const char *words) {
   char part[5][16], behind[16] = "", note[128];
@@ -42,6 +52,7 @@ static int missing(Display *display, const char *words) {
   if (*behind && !access(note, F_OK)) return 0;
   XWindowAttributes root;
   XGetWindowAttributes(display, DefaultRootWindow(display), &root);
+  only_first(&root);
   long x = length(part[0], root.width), y = length(part[1], root.height), wide = length(part[2], root.width), high = length(part[3], root.height);
   if (x + wide > root.width) wide = root.width - x;
   if (y + high > root.height) high = root.height - y;

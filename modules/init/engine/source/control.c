@@ -1,7 +1,7 @@
 /* Commands for the machine, a line each, at a socket that only root can reach: status, processes, start NAME, stop NAME, restart NAME, log NAME,
  * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), try NAME and undo NAME (an update of it: trial.c),
- * poweroff, reboot, and the verbs of slots (receive.c) and of updates (update_files.c). Words are parted by tabs, or by spaces where there is no
- * tab. The last line of an answer is "ok", or begins with "error". */
+ * sticks, eject STICK, poweroff, reboot, and the verbs of slots (receive.c) and of updates (update_files.c). Words are parted by tabs, or by spaces
+ * where there is no tab. The last line of an answer is "ok", or begins with "error". */
 #include "init.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -92,6 +92,16 @@ static void act(struct client *client, char **words) {
   if (client->acting < 0) conclude(client, "cannot start: %s", strerror(errno));
 }
 
+static void tell_stick(int file, const char *node, const char *name, const char *kind, const char *state) {
+  answer(file, "%s\t%s\t%s\t%s\n", name, node, kind, state);
+}
+
+/* The answer comes when all that was written to it is on it. */
+static void eject(struct client *client, const char *name) {
+  client->acting = eject_stick(name);
+  if (!client->acting) conclude(client, "no memory stick %s is mounted", name);
+}
+
 static void leave_to_systemd(struct client *client, char **words) {
   client->acting = start(words, client->file);
   if (client->acting < 0) conclude(client, "cannot start: %s", strerror(errno));
@@ -129,6 +139,8 @@ static void obey(struct client *client, char *line) {
   if (!strcmp(verb, "status")) status(file);
   else if (!strcmp(verb, "processes")) each_process(tell_process, file);
   else if (!strcmp(verb, "terminals")) each_terminal(tell_terminal, file);
+  else if (!strcmp(verb, "sticks")) each_stick(tell_stick, file);
+  else if (!strcmp(verb, "eject")) return eject(client, count > 1 ? words[1] : "without a name");
   else if (!strcmp(verb, "show")) return show(client, job);
   else if (!strcmp(verb, "try")) return answer_why_not(client, try_update(job));
   else if (!strcmp(verb, "undo")) return answer_why_not(client, undo_update(job));

@@ -147,15 +147,16 @@ static const char *value(const char *text, size_t length, const char *key) {
 
 static void news(const char *text, size_t length) {
   const char *action = value(text, length, "ACTION="), *node = value(text, length, "DEVNAME="), *alias = value(text, length, "MODALIAS=");
+  const char *kind = value(text, length, "SUBSYSTEM=");
+  int disk = kind && !strcmp(kind, "block");
   char path[256];
+  if (action && node && disk) stick_news(action, node);
   if (!action || (strcmp(action, "add") && strcmp(action, "bind") && strcmp(action, "change"))) return;
   if (alias && !strcmp(action, "add")) {
     last_news = now();
     if (queue_count < MOST_ALIASES) queue[queue_count++] = strdup(alias);
   }
   if (node && !strcmp(action, "add")) {
-    const char *kind = value(text, length, "SUBSYSTEM=");
-    int disk = kind && !strcmp(kind, "block");
     snprintf(path, sizeof path, disk ? DISKS "/%s" : *node == '/' ? "%s" : "/dev/%s", node);
     for (int i = 0; i < folder_count; i++) {
       size_t used = strlen(folders_given[i].path);
@@ -176,7 +177,7 @@ static void on_uevent(int file, void *what) {
   (void)what;
   for (int i = 0; i < AT_ONCE && (got = recvfrom(file, text, sizeof text - 1, MSG_DONTWAIT, (struct sockaddr *)&from, &size)) > 0; i++) {
     text[got] = 0;
-    if (from.nl_pid == 0) verity_news(text, got), news(text, got); /* of the kernel alone */
+    if (from.nl_pid == 0) verity_news(text, got), news(text, got), pass_news_on(text, got); /* of the kernel alone */
     size = sizeof from;
   }
   if (got < 0 && errno == ENOBUFS) { /* some were lost */

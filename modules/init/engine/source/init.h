@@ -27,6 +27,7 @@ int read_text(const char *path, char *text, size_t size);
 int write_text(const char *path, const char *text);
 pid_t branch(const char *name);
 pid_t start(char *const argv[], int output);
+pid_t start_with(char *const argv[], int output, int third);
 int finish(char *const argv[]);
 int result(int status);
 
@@ -105,6 +106,7 @@ struct job {
   char stopping; /* 1: told to end, 2: killed */
   enum phase phase;
   pid_t pid, asker;
+  int third; /* what it is given as file 3; 0: nothing */
   int fails, starts, refusals;
   double began, due, deadline, ask_due, asked_at;
   struct log log;
@@ -144,6 +146,23 @@ void find_devices(void);
 pid_t load_what_is_seen(void);
 pid_t load_all_else(void);
 pid_t load_beside(char **aliases, int count, int politeness);
+/* news.c: containers that are told of devices */
+void declare_news(const char *name, const char *space);
+void pass_news_on(const char *text, size_t length);
+
+/* asks.c: what a module may ask for */
+int open_asks(const char *job);
+void answer_asker(pid_t pid, const char *why);
+
+/* stick.c: memory sticks, mounted as a module asks */
+#define STICKS "/dev/sticks"
+const char *mount_stick(const char *node, const char *kind, const char *how, const char *name, pid_t *pid);
+void declare_sticks(const char *job, const char *folder);
+void stick_news(const char *action, const char *node);
+void stick_ended(pid_t pid, int status);
+void each_stick(void (*tell)(int file, const char *node, const char *name, const char *kind, const char *state), int file);
+pid_t eject_stick(const char *name);
+void let_go_of_sticks(void);
 
 /* terminal.c: virtual terminals, and whose is seen */
 void declare_terminal(const char *job, const char *number, const char *kind);

@@ -88,12 +88,13 @@ static void launch(struct job *job) {
   if (job->layers && !job->root_made) job->root_made = make_root(job->name, job->layers);
   link_config(job->name, job->config);
   /* detached, so that there is no process for it but its own, whose parent is this one */
-  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, job->name, NULL};
+  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, job->name, NULL, NULL};
+  if (job->third > 0) argv[8] = "--preserve-fds=1", argv[9] = job->name;
   job->starts++;
   job->began = now();
   job->deadline = now() + START_TIME;
   job->phase = STARTING;
-  job->pid = start(argv, job->log.in);
+  job->pid = start_with(argv, job->log.in, job->third);
   if (job->pid < 0) {
     say("%s cannot be started: %s", job->name, strerror(errno));
     died(job, 127 << 8);

@@ -47,6 +47,7 @@ void end_machine(int how, const char *why) {
 static int reap(void) {
   int status, count = 0;
   for (pid_t pid; count < AT_ONCE && (pid = waitpid(-1, &status, WNOHANG)) > 0; count++) {
+    stick_ended(pid, status);
     if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status) || change_helper_ended(pid, status)) continue;
     state_helper_ended(pid, status);
     job_ended(pid, status);
@@ -119,6 +120,7 @@ static void power(void) {
   for (int tries = 0; tries < 50 && waitpid(-1, NULL, WNOHANG) >= 0; tries++) usleep(10000);
   kill(-1, SIGKILL);
   for (int tries = 0; tries < 100 && waitpid(-1, NULL, WNOHANG) >= 0; tries++) usleep(10000);
+  let_go_of_sticks();
   sync();
   for (int i = 0; i < job_count; i++) drop_root(jobs[i].name);
   let_go_of_layers();

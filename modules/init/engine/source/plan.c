@@ -6,6 +6,8 @@
  *   ipc     NAME BYTES            an IPC namespace and a /dev/shm for it and those who join it
  *   volume  SOURCE NAME TARGET    a folder, owned and filled at first as TARGET in NAME's image is
  *   device  NAME FOLDER           what is in FOLDER is given to user 1000; NAME waits, not for ever, until something is
+ *   news    NAME SPACE            NAME is told of devices, and tells those who are in the network namespace SPACE
+ *   sticks  NAME FOLDER           NAME may ask for memory sticks to be mounted in FOLDER
  *   terminal NAME NUMBER KIND     a virtual terminal is given to NAME; those of the kind `draws` are started one after the other (or: text)
  *   settled NAME                  it is started once drivers have been loaded for what there is
  *   run     NAME RESTART SOCKET...  started once all of the sockets take connections; always, on-failure, never
@@ -126,7 +128,7 @@ static void obey(char *line, int at) {
     say("the boot plan has too many containers: %s is left out", fields[1]);
     return;
   }
-  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "later", "needs", NULL};
+  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "sticks", "later", "needs", NULL};
   for (int i = 0; under_systemd && done[i]; i++)
     if (!strcmp(done[i], verb)) return;
   if (!strcmp(verb, "host") && count == 2) name_host(fields[1]);
@@ -134,6 +136,8 @@ static void obey(char *line, int at) {
   else if (!strcmp(verb, "volume") && count == 4) make_volume(fields[1], fields[2], fields[3]);
   else if (!strcmp(verb, "device") && count == 3) declare_device(fields[1], fields[2]);
   else if (!strcmp(verb, "settled") && count == 2) want_settled(fields[1]);
+  else if (!strcmp(verb, "news") && count == 3) declare_news(fields[1], fields[2]);
+  else if (!strcmp(verb, "sticks") && count == 3) declare_sticks(fields[1], fields[2]);
   else if (!strcmp(verb, "later") && count == 2) start_later(fields[1]);
   else if (!strcmp(verb, "needs") && count == 5) add_demand(fields + 1);
   else if (!strcmp(verb, "terminal") && count == 4) declare_terminal(fields[1], fields[2], fields[3]);

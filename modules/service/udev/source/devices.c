@@ -1,6 +1,8 @@
 /* devices [SYS [DATABASE]]: writes udev's database of input devices and graphics cards, all on the seat of the virtual terminals, and stays.
- * It reads what the kernel shows to everybody in /sys, so it needs no rights, where udevd itself would have to be root. A device that
- * comes later gets its entry as soon as the kernel shows it. One process, no shell: where a processor is slow, each program counts. */
+ * It reads what the kernel shows to everybody in /sys, so it needs no rights, where udevd itself would have to be root. On a machine PID 1 tells
+ * it of devices that come and go, at its file 3, and by the same socket it tells others as udevd would (news.h); elsewhere it looks every second.
+ * One process, no shell: where a processor is slow, each program counts. */
+#include "news.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,11 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MESSAGE 16384
+
 #define SEAT "seat0" /* that of the virtual terminals */
+#define SERVED "control" /* a file that udevd has: without it libudev listens to nobody */
 #define WRITTEN "modulux" /* a file: all that was there is known */
 #define LONG_BITS 64
 #define WORDS 16
-#define LOOK 1000000 /* microseconds between looks for what has come or gone; nothing tells a container of it */
+#define LOOK 1000000 /* microseconds between looks for what has come, where nothing tells of it */
 
 /* Keys, buttons and axes of linux/input-event-codes.h */
 enum { A_KEY = 30, LEFT_BUTTON = 272, PEN = 320, FINGER = 325, TOUCH = 330, X_AXIS = 0, Y_AXIS = 1 };
@@ -114,8 +119,41 @@ static int look(const char *class, const char *begins, int input) {
   return found;
 }
 
+static void take_entry(const char *number) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/data/c%s", database, number);
+  unlink(path);
+  snprintf(path, sizeof path, "%s/tags/" SEAT "/c%s", database, number);
+  unlink(path);
+}
+
+/* PID 1 has let the user open it by now; those who are told here may look for it at once. */
+static void hear(int file) {
+  static char text[MESSAGE];
+  char path[1024], number[32], properties[256] = "";
+  ssize_t got = read(file, text, sizeof text - 1);
+  if (got <= 0) return;
+  text[got] = 0;
+  const char *action = news_value(text, got, "ACTION"), *where = news_value(text, got, "DEVPATH");
+  const char *major = news_value(text, got, "MAJOR"), *minor = news_value(text, got, "MINOR"), *name = where ? strrchr(where, '/') : NULL;
+  int input = name && !strncmp(name, "/event", 6), card = name && !strncmp(name, "/card", 5);
+  if (!action || !major || !minor || !(input || card)) return;
+  snprintf(number, sizeof number, "%s:%s", major, minor);
+  snprintf(path, sizeof path, "%s%s", sys, where);
+  if (input && strcmp(action, "remove")) kind_of(path, properties, sizeof properties);
+  if (!strcmp(action, "remove")) take_entry(number);
+  else write_entry(number, properties);
+  tell_news(file, text, got, properties, SEAT);
+}
+
 static int look_at_all(void) {
   return look("input", "event", 1) + look("drm", "card", 0);
+}
+
+static void make_file(const char *name) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", database, name);
+  close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
 }
 
 int main(int count, char **words) {
@@ -129,11 +167,11 @@ int main(int count, char **words) {
     if (mkdir(path, 0755) && errno != EEXIST) return fprintf(stderr, "devices: %s: %s\n", path, strerror(errno)), 1;
   }
   look_at_all();
-  snprintf(path, sizeof path, "%s/" WRITTEN, database);
-  close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  make_file(SERVED);
+  make_file(WRITTEN);
   if (count > 1) return 0;
-  for (;;) {
-    usleep(LOOK);
-    look_at_all();
+  for (int told = takes_news(FROM_PID1);;) {
+    if (told) hear(FROM_PID1);
+    else usleep(LOOK), look_at_all();
   }
 }

@@ -111,7 +111,7 @@ def compile_pid1(folder: Path) -> Path:
     """PID 1 as a program of this host's, with a runtime of the tests' and less patience."""
     made = folder / "init"
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static"]
-    defines = ['-DRUNTIME="/machine/crun"', f"-DGRACE={GRACE}", f"-DPATIENCE={PATIENCE}"]
+    defines = ['-DRUNTIME="/machine/crun"', f"-DGRACE={GRACE}", f"-DPATIENCE={PATIENCE}", '-DGROUPS="/machine/groups"']
     subprocess.run(["gcc", *flags, *defines, "-o", str(made), *map(str, sorted(SOURCE.glob("*.c")))], check=True)
     return made
 

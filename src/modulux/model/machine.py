@@ -44,12 +44,30 @@ def known_hash(value: str) -> str:
     return value
 
 
+def none_alone(value: object) -> object:
+    """No password is written into a machine file, nor repeated from it."""
+    if value not in (None, "none"):
+        raise ValueError("can only be `none`; what it is instead is not repeated here", "a hash goes into `password-hash:`")
+    return value
+
+
 class Login(Model):
     """Who may log in on a machine's console: whoever knows the password. One of the three."""
 
     password_hash: Annotated[str, AfterValidator(known_hash)] | None = Field(default=None, description="as crypt(5) writes it")
     password_file: str | None = Field(default=None, description="a file that holds it, meant from the machine file's folder")
-    password: Literal["none"] | None = Field(default=None, description="`none`: whoever sits at the keyboard is let in")
+    password: Annotated[Literal["none"] | None, BeforeValidator(none_alone)] = Field(
+        default=None, description="`none`: whoever sits at the keyboard is let in"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if not isinstance(value, dict | Login):
+            raise ValueError(
+                "takes `key: value` pairs", "such as {password-file: office.hash}; without `login:` nobody can log in"
+            )
+        return value
 
     @model_validator(mode="after")
     def _one(self) -> Login:
@@ -68,16 +86,19 @@ class Login(Model):
 class Machine(Model):
     """What a machine boots. Only `name` and `desktops` are needed."""
 
-    name: Name = Field(description="of the machine; also its hostname")
-    summary: str = ""
-    kernel: KernelUse = Field(default_factory=lambda: KernelUse(module="debian"))
-    init: Literal["engine", "systemd"] = "engine"
+    name: Name = Field(description="the machine's, and its hostname: small letters, digits and single hyphens")
+    summary: str = Field(default="", description="a line for lists of machines")
+    kernel: KernelUse = Field(
+        default_factory=lambda: KernelUse(module="debian"),
+        description="debian, cloud, a package (linux-image-…), a folder (./…) or an image",
+    )
+    init: Literal["engine", "systemd"] = Field(default="engine", description="PID 1: a small one of our own, or systemd")
     profile: Literal["virtual", "pc"] = Field(default="virtual", description="what it runs on: which drivers it carries")
-    desktops: Desktops
+    desktops: Desktops = Field(description="those that it shows: names or paths of desktop files, such as [xfce]")
     display: Name = Field(default="xorg", description="of its desktops, on the card; `own`: what each desktop's file says")
     audio: Name = Field(default="alsa", description="of its desktops on the card; `own`: what each desktop's file says")
     services: Uses = Field(default_factory=list, description="of every desktop, beside those that its file names")
-    network: Literal["dhcp", "none"] = "dhcp"
+    network: Literal["dhcp", "none"] = Field(default="dhcp", description="how its network cards get their addresses")
     login: Login | None = Field(default=None, description="on the console (Ctrl-Alt-F2); without it nobody can")
     gateway: Gateway = Field(
         default_factory=lambda: Gateway(module="web", port=6080, vnc_port=5900),
@@ -85,10 +106,14 @@ class Machine(Model):
     )
     screen: Screen | None = Field(default=None, description="of all desktops, in place of what their files say")
     locale: Annotated[str, AfterValidator(known_locale)] | None = None
-    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(known_zone)] = Field(default="UTC", description="of all desktops")
     keyboard: Annotated[str, AfterValidator(known_keyboard)] | None = None
-    state: Size = Field(default=4 * 1024**3, description="size of the state partition of images; it grows on larger disks")
+    state: Size = Field(
+        default=4 * 1024**3, description="the size of the partition that keeps, such as 4g; it grows on larger disks"
+    )
     trial: int = Field(
         default=300, ge=10, description="seconds in which the desktop of an upgrade must be ready, else the machine goes back"
     )
-    memory: Memory = Field(default=1024**3, description="of the virtual machine in which `machine run` boots it")
+    memory: Memory = Field(
+        default=1024**3, description="that of the virtual machine in which `machine run` boots it, such as 1g"
+    )

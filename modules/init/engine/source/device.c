@@ -107,6 +107,12 @@ static int settled(void) {
   return first_look && !loaders[0] && !loaders[1] && !queue_count && now() - last_news > CALM;
 }
 
+static void miss(const char *name, const char *path) {
+  struct job *job = find_job(name);
+  if (job) job->bereft = 1;
+  say("NO DEVICE in %s for %s, which is started without", path, name);
+}
+
 /* Whether a container has what it declares, or need not wait for it any longer. */
 int devices_there(const char *job) {
   if (!first_asked) first_asked = now();
@@ -118,7 +124,7 @@ int devices_there(const char *job) {
     wish->done = 1;
     if (there) continue;
     if (wish->folder < 0) say("%s is started though drivers are still being loaded", job);
-    else if (!usable(&folders_given[wish->folder])) say("NO DEVICE in %s for %s, which is started without", folders_given[wish->folder].path, job);
+    else if (!usable(&folders_given[wish->folder])) miss(job, folders_given[wish->folder].path);
   }
   return 1;
 }

@@ -77,6 +77,9 @@ void say_tail(struct log *log, int lines);
 size_t read_log(struct log *log, char *text, size_t size);
 void close_logs(void);
 
+/* trouble.c: what goes wrong while all goes on */
+double advance_troubles(void);
+
 /* socket.c: whether somebody takes connections; a question costs little, and one that has been answered is not asked again at once */
 int all_answer(char **paths);
 
@@ -94,6 +97,7 @@ struct job {
   char later;     /* not needed for the picture, and started once that is there */
   char root_made, ready, told, again;
   char answered;  /* what it asks says yes; it has still to be seen */
+  char bereft;    /* a device that it declares is not there */
   char put_back; /* to the layers that the system came with */
   char stopping; /* 1: told to end, 2: killed */
   enum phase phase;
@@ -106,6 +110,7 @@ extern struct job jobs[MOST];
 extern int job_count;
 struct job *find_job(const char *name);
 struct job *make_job(const char *name);
+int is_bereft(const struct job *job); /* it, or one that it stands on, lacks a device: nobody waits for it */
 int held_back(const struct job *job); /* it waits for others to have made the picture */
 double advance_jobs(void);
 void job_ended(pid_t pid, int status);

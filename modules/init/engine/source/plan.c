@@ -13,7 +13,7 @@
  *   after   NAME OTHER...         ended before the others
  *   ready   NAME SOCKET...        its own sockets that answer when it is ready
  *   ask     NAME COMMAND...       must exit with 0 inside NAME when it is ready
- *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file, or a folder that is not empty, with a word in it (or -)
+ *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file (* for any name), or a folder that is not empty, with a word in it (or -)
  *   link    PORT SOCKET           a virtual machine's serial port, by its name, leads to a socket
  *
  * What it does not know, it says and passes over. /state/machine/boot takes its place if it is for the same system: so is one module replaced.

@@ -17,6 +17,7 @@ from tests.support.virtual import Virtual, colours, wait_for
 
 from modulux.machine.build import noted
 from modulux.machine.disk import beside
+from modulux.machine.firmware import variables
 from modulux.machine.install import starts
 from modulux.machine.qmp import Monitor
 from modulux.machine.running import free_port
@@ -79,15 +80,15 @@ def console_is_seen(machine: Virtual, path: Path) -> None:
     with Monitor(machine.running.machine.monitor) as qemu:
         qemu.press("ctrl", "alt", "f1")
 
-    def letters() -> bool:
-        picture = machine.picture(path)
+    def letters(to: Path) -> bool:
+        picture = machine.picture(to)
         dark = sum(picture.convert("L").histogram()[:BLACK]) / (picture.size[0] * picture.size[1])
         return 0.8 < dark < 0.995
 
-    wait_for(letters, "the console")
+    wait_for(lambda: letters(path), "the console")
     with Monitor(machine.running.machine.monitor) as qemu:
         qemu.press("ctrl", "alt", "f7")
-    wait_for(lambda: not letters(), "the desktop again")
+    wait_for(lambda: not letters(path.with_name("again.png")), "the desktop again")
 
 
 def still_draws(machine: Virtual, path: Path) -> None:
@@ -163,8 +164,7 @@ def full(path: Path, home: str) -> Path:
 
 
 def test_without_a_graphics_card_and_a_state_what_browsers_see_comes_up(built: Path) -> None:
-    words = ["modulux.state=/dev/vdc"]
-    with odd(NAME, built, card=(), memory=MUCH, ports=ports(built), kernel_words=words) as machine:
+    with odd(NAME, built, card=(), memory=MUCH, ports=ports(built), state=Path("/nowhere"), lost=True) as machine:
         hears(machine, "the disk /dev/vdc is not there")
         hears(machine, "NOTHING WILL BE KEPT")
         hears(machine, "MISSING: graphics (DRM)")
@@ -224,13 +224,10 @@ def test_a_changed_byte_of_system_and_store_is_said_and_the_rest_runs(built: Pat
 
 
 def test_a_changed_byte_in_one_slot_has_the_other_one_started(built: Path, folder: Path, tmp_path: Path) -> None:
-    from modulux.machine.firmware import variables
-
     disk = folder / "disk.img"
     second_slot(built, disk)
     flip(disk, starts(disk)[2] + in_store(built, "/usr/bin/perl"))
-    more = {"disk": disk, "variables": variables(tmp_path / "firmware.fd")}
-    with odd(NAME, beside(disk), memory=MUCH, **more) as machine:
+    with odd(NAME, beside(disk), memory=MUCH, disk=disk, variables=variables(tmp_path / "firmware.fd")) as machine:
         hears(machine, "DAMAGED: the store is not what was built")
         hears(machine, "this slot is damaged, the other one is started")
         wait_for(lambda: machine.serial().count("desktop ready") == 1, "the other slot's desktop", 900)

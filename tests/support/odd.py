@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,27 +20,55 @@ from modulux.machine.running import Running, pull_plug, start, stop
 
 @dataclass(frozen=True)
 class Odd(Machine):
-    """A virtual machine without a graphics card (`card` is none), without a sound card, with words of QEMU's more."""
+    """A virtual machine without a graphics card (`card` is none), or without a sound card."""
 
     card: tuple[str, ...] = ("-device", "virtio-vga")
     sounds: bool = True
-    more: Sequence[str] = ()
+    lost: bool = False
+    """Its state's disk, which the kernel is told of, is not there."""
+
+    def drives(self) -> list[str]:
+        words = super().drives()
+        return words[:-2] if self.lost else words
 
     def argv(self) -> list[str]:
         words = super().argv()
         at = words.index("virtio-vga") - 1
         words[at : at + 2] = self.card
-        return [*words, *self.more]
+        return words
 
     def _sound(self) -> list[str]:
         return super()._sound() if self.sounds else []
 
 
+PC = {
+    "virtio-vga": "VGA",
+    "virtio-keyboard-pci": "usb-kbd,bus=usb.0",
+    "virtio-tablet-pci": "usb-tablet,bus=usb.0",
+    "virtio-rng-pci": "qemu-xhci,id=usb",
+    "virtio-blk-pci,drive=disk,bootindex=1": "ide-hd,drive=disk,bus=ide.0,bootindex=1",
+    "virtio-net-pci,netdev=net": "e1000e,netdev=net",
+}
+"""What an ordinary computer has in place of a virtual machine's devices."""
+
+
+@dataclass(frozen=True)
+class Pc(Machine):
+    """A virtual machine with the hardware of an ordinary computer; the port to ask PID 1 by is all that it has beside it."""
+
+    def argv(self) -> list[str]:
+        words = [PC.get(word, word) for word in super().argv()]
+        at = words.index("qemu-xhci,id=usb") - 1  # before what is plugged into it
+        usb, rest = words[at : at + 2], words[:at] + words[at + 2 :]
+        first = rest.index("usb-kbd,bus=usb.0") - 1
+        return [*rest[:first], *usb, *rest[first:]]
+
+
 @contextlib.contextmanager
-def odd(name: str, built: Path, **how: Any) -> Iterator[Virtual]:
+def odd(name: str, built: Path, kind: type[Machine] = Odd, **how: Any) -> Iterator[Virtual]:
     """The machine in the folder `built`, from its power-on; it is off again with the context."""
     facts: dict[str, Any] = {"sockets": sockets_folder(name), "state": None, "memory": 1024**3} | how
-    running = start(name, Odd(built=built, **facts))
+    running = start(name, kind(built=built, **facts))
     try:
         yield Virtual(Cli("podman"), name, {})
     except BaseException:

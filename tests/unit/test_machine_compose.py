@@ -54,6 +54,22 @@ def test_each_gateway_has_ports_of_its_own_on_the_loopback() -> None:
     assert {c.env["MODULUX_LISTEN"] for c in found} == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize(
+    ("keys", "servers"), [({}, "network"), ({"time": "10.0.0.1"}, "10.0.0.1"), ({"time": ["a.example", "2001:db8::1"]}, "")]
+)
+def test_the_clock_is_set_by_whom_the_file_says(keys: dict[str, object], servers: str) -> None:
+    clocks = [c for c in plan(desktops=["openbox", "xfce"], **keys).containers if c.module == "service/time"]
+    assert [c.name for c in clocks] == ["modulux.m.time"]
+    assert clocks[0].command[-1] == (servers or "a.example 2001:db8::1")
+    assert clocks[0].capabilities == ("SYS_TIME",)
+    assert "/run/modulux/network" in {m.target for m in clocks[0].mounts}
+
+
+@pytest.mark.parametrize("keys", [{"time": "none"}, {"network": "none"}])
+def test_nobody_sets_the_clock_where_nobody_is_to_or_can(keys: dict[str, object]) -> None:
+    assert not any(c.module == "service/time" for c in plan(desktops=["openbox"], **keys).containers)
+
+
 def test_a_machine_without_a_network_asks_for_no_address() -> None:
     assert not any(c.module == "service/network" for c in plan(desktops=["openbox"], network="none").containers)
 

@@ -26,6 +26,9 @@ INSTALLER = "installer"
 NETWORK = "network"
 """The service that asks for an address; left out where a machine has `network: none`."""
 
+TIME = "time"
+"""The service that sets the clock; left out where a machine has `time: none`, and where it has no network."""
+
 LOGIN = "login"
 """The service that asks for a password; only where a machine has a `login:`."""
 
@@ -84,6 +87,8 @@ def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: 
 
 def _services(desktop: Desktop, machine: Machine) -> list[Use]:
     named = [*machine.services, *([Use(module=NETWORK)] if machine.network != "none" else [])]
+    if machine.network != "none" and machine.time != ["none"]:
+        named.append(Use.model_validate({"module": TIME, "servers": " ".join(machine.time)}))
     if machine.login:
         named.append(Use.model_validate({"module": LOGIN, "password": machine.login.word}))
     return [use for use in named if use.module not in {s.module for s in desktop.services}]

@@ -83,6 +83,25 @@ class Login(Model):
         return self.password_hash or self.password or ""
 
 
+def known_servers(words: list[str]) -> list[str]:
+    """Time servers, or one word of `network` and `none`.
+
+    Raises:
+        ValueError: one is no name of a computer and no address of one.
+    """
+    if words in (["network"], ["none"]):
+        return words
+    for word in words:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", word) or word in ("network", "none"):
+            raise ValueError(
+                f"{word!r:.80} is no time server", "such as ntp.example.org or 192.168.0.1; or `network`, or `none`"
+            )
+    return words
+
+
+Servers = Annotated[list[str], BeforeValidator(one_or_list), AfterValidator(known_servers), Field(min_length=1)]
+
+
 class Machine(Model):
     """What a machine boots. Only `name` and `desktops` are needed."""
 
@@ -99,6 +118,10 @@ class Machine(Model):
     audio: Name = Field(default="alsa", description="of its desktops on the card; `own`: what each desktop's file says")
     services: Uses = Field(default_factory=list, description="of every desktop, beside those that its file names")
     network: Literal["dhcp", "none"] = Field(default="dhcp", description="how its network cards get their addresses")
+    time: Servers = Field(
+        default=["network"],
+        description="who sets its clock: `network` (the time servers that DHCP names), servers that are named here, or `none`",
+    )
     login: Login | None = Field(default=None, description="on the console (Ctrl-Alt-F2); without it nobody can")
     gateway: Gateway = Field(
         default_factory=lambda: Gateway(module="web", port=6080, vnc_port=5900),

@@ -29,6 +29,9 @@ NETWORK = "network"
 TIME = "time"
 """The service that sets the clock; left out where a machine has `time: none`, and where it has no network."""
 
+LOG = "log"
+"""The service that keeps what is said; left out where a machine has `log: none`, and under systemd, whose journal does it."""
+
 LOGIN = "login"
 """The service that asks for a password; only where a machine has a `login:`."""
 
@@ -89,6 +92,9 @@ def _services(desktop: Desktop, machine: Machine) -> list[Use]:
     named = [*machine.services, *([Use(module=NETWORK)] if machine.network != "none" else [])]
     if machine.network != "none" and machine.time != ["none"]:
         named.append(Use.model_validate({"module": TIME, "servers": " ".join(machine.time)}))
+    if machine.log and machine.init == "engine":
+        sizes = {"megabytes": machine.log.size // 1024**2, "days": machine.log.days}
+        named.append(Use.model_validate({"module": LOG, **sizes}))
     if machine.login:
         named.append(Use.model_validate({"module": LOGIN, "password": machine.login.word}))
     return [use for use in named if use.module not in {s.module for s in desktop.services}]

@@ -102,6 +102,18 @@ def known_servers(words: list[str]) -> list[str]:
 Servers = Annotated[list[str], BeforeValidator(one_or_list), AfterValidator(known_servers), Field(min_length=1)]
 
 
+class Log(Model):
+    """How much is kept of what is said on a machine."""
+
+    size: Annotated[Size, Field(ge=1024**2)] = Field(default=64 * 1024**2, description="at most; the oldest goes first")
+    days: int = Field(default=30, ge=1, le=3650, description="after which it goes")
+
+
+def log_or_none(value: object) -> object:
+    """`none` as what it is."""
+    return None if value == "none" else value
+
+
 class Machine(Model):
     """What a machine boots. Only `name` and `desktops` are needed."""
 
@@ -121,6 +133,10 @@ class Machine(Model):
     time: Servers = Field(
         default=["network"],
         description="who sets its clock: `network` (the time servers that DHCP names), servers that are named here, or `none`",
+    )
+    log: Annotated[Log | None, BeforeValidator(log_or_none)] = Field(
+        default_factory=Log,
+        description="how much is kept of what its containers, its PID 1 and its kernel say: {size: 64m, days: 30}, or `none`",
     )
     login: Login | None = Field(default=None, description="on the console (Ctrl-Alt-F2); without it nobody can")
     gateway: Gateway = Field(

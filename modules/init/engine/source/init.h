@@ -67,7 +67,7 @@ int remove_tree(const char *path);
 struct log {
   char name[128];
   int out, in, file;
-  long used;
+  long used, sent;
   char tail[1024]; /* the last that was said */
   size_t tail_used;
 };
@@ -76,6 +76,10 @@ void drain_log(struct log *log);
 void say_tail(struct log *log, int lines);
 size_t read_log(struct log *log, char *text, size_t size);
 void close_logs(void);
+struct job;
+void declare_keeper(const char *job, const char *path); /* the module that keeps them, and its socket */
+int keeps_logs(const struct job *job);
+double advance_logs(void);
 
 /* trouble.c: what goes wrong while all goes on */
 double advance_troubles(void);

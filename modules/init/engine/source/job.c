@@ -255,15 +255,16 @@ static int needed(const struct job *job) {
 /* Who is needed by none that still runs is told to end; in how many seconds to look again, 0 once all have ended. */
 double end_jobs(void) {
   static double began;
-  int left = 0;
+  int left = 0, others = 0;
   if (!began) began = now();
+  for (int i = 0; i < job_count; i++) others += jobs[i].phase != ENDED && !keeps_logs(&jobs[i]);
   int late = now() - began > GRACE_OF_ALL;
   for (int i = 0; i < job_count; i++) {
     struct job *job = &jobs[i];
     if (job->phase == ENDED) continue;
     left++;
     if (late && job->pid > 0) kill(job->pid, SIGKILL);
-    else if (!job->told && !needed(job)) job->told = 1, stop_job(job);
+    else if (!job->told && !needed(job) && !(others && keeps_logs(job))) job->told = 1, stop_job(job);
   }
   if (now() - began > GRACE_OF_ALL + 5) return 0;
   return left ? 0.1 : 0;

@@ -26,7 +26,7 @@ def log(
     follow: Annotated[bool, Parameter(alias="-f", help="go on as more is said")] = False,
     common: Common | None = None,
 ) -> None:
-    """Show what a machine said on its serial line, or what one of its containers said; with an option, what it has kept of both.
+    """Show what a machine said on its serial line, or what one of its containers said; with an option, what it has kept.
 
     Parameters
     ----------

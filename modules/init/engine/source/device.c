@@ -17,6 +17,7 @@
 #ifndef PATIENCE
 #define PATIENCE 10.0 /* seconds, for a device that does not come */
 #endif
+#define LONG_LOADING (6 * PATIENCE) /* then what is missing is said though drivers are still being loaded */
 #define CALM 0.2      /* without news, then all is there that was plugged in */
 #define AT_ONCE 256 /* messages, then somebody else has a turn */
 #define MOST_FOLDERS 16
@@ -233,7 +234,7 @@ double advance_devices(void) {
     for (int i = 0; i < queue_count; i++) free(queue[i]);
     queue_count = 0;
   }
-  if (first_look && (settled() || (first_asked && now() - first_asked > PATIENCE))) look_at_demands();
+  if (first_look && (settled() || (first_asked && now() - first_asked > LONG_LOADING))) look_at_demands();
   return NEVER;
 }
 

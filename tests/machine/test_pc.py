@@ -15,13 +15,21 @@ from tests.support.odd import Pc, hears, odd
 from tests.support.probe import TONE, probe
 from tests.support.virtual import Virtual, colours, wait_for
 
+from modulux.machine.console import connect
 from modulux.machine.disk import beside
 from modulux.machine.firmware import variables
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 NAME, DESKTOP = "t-pc", "t-pc-desk"
-FILE = f"name: {NAME}\nprofile: pc\ndesktops: [./desk.yaml]\nstate: 256m\n"
+PASSWORD = "correct horse"
+HASH = "$6$modulux$utBrM7Kj0Y0pGxu9VPJxVMSDEt6iq1DcX6UtpcYDsLKrgGAM/9WuoNNanbTFRq6I8gbBHH2tOlvaAYvWIgXKh."
+FILE = f"""name: {NAME}
+profile: pc
+desktops: [./desk.yaml]
+state: 256m
+login: {{password-hash: '{HASH}', serial: true}}
+"""
 DESK = f"name: {DESKTOP}\ndisplay: xvfb\nsessions: [openbox]\napps: [terminal, probe]\n"
 MOST = 160 * 10**6
 
@@ -89,3 +97,20 @@ def test_a_tone_reaches_the_sound_card(machine: Virtual, folder: Path) -> None:
     loud = [piece for piece in pieces if sum(map(abs, piece)) / size > 2000][:400]
     assert len(loud) > 50, "hardly anything was played"
     assert sum(strength(piece, 440 * RATE / rate) > 0.9 for piece in loud) / len(loud) > 0.25
+
+
+def test_the_serial_line_takes_a_password(machine: Virtual) -> None:
+    hears(machine, f"ready {container('serial-login', NAME)}")
+    with connect(machine.running.machine.console) as line:
+
+        def answered(word: str, *wanted: str) -> None:
+            begin = len(machine.serial())
+            line.sendall(f"{word}\n".encode())
+            wait_for(lambda: any(w in machine.serial()[begin:] for w in wanted), f"{wanted} after {word}")
+
+        answered("wrong", "That is not it")
+        assert "wrong" not in machine.serial()
+        answered(PASSWORD, "user@")
+        assert PASSWORD not in machine.serial()
+        answered("echo $((6 * 7)); id -u; tty", "42\r\n1000\r\n/dev/ttyS0")
+        answered("exit", "Password:")

@@ -140,6 +140,7 @@ HARDWARE = {
     "display/xorg": CARD,
     "display/wayland-card": CARD,
     "service/installer": ["/dev/disks", "/dev/ttyS0"],
+    "service/serial-login": ["/dev/ttyS0"],
 }
 """The only modules that get devices."""
 

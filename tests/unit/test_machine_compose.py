@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modulux.errors import ResolveError
-from modulux.machine.compose import needs_of, plan_machine
+from modulux.machine.compose import needs_of, plan_machine, with_installer
 from modulux.machine.files import read_machine
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
@@ -134,3 +134,18 @@ def test_shipped_machines(path: object) -> None:
     machine = read_machine(path)  # type: ignore[arg-type]
     assert machine.summary
     assert plan_machine(machine, CATALOG, desktop).containers
+
+
+@pytest.mark.parametrize(("login", "ways"), [(None, []), ({}, ["login"]), ({"serial": True}, ["login", "serial-login"])])
+def test_the_serial_line_takes_a_login_only_when_the_file_says_so(login: dict[str, object] | None, ways: list[str]) -> None:
+    keys = {} if login is None else {"login": {"password-hash": HASH, **login}}
+    found = [c for c in plan(desktops=["openbox", "xfce"], **keys).containers if c.role == "service" and "login" in c.short]
+    assert [c.short for c in found if c.short != "login1"] == ways
+    homes = {m.source for c in found for m in c.mounts if m.target == "/home/user"}
+    assert len(homes) == bool(ways), "the same home"
+
+
+def test_the_line_of_a_medium_is_its_installers() -> None:
+    machine = Machine.model_validate({"name": "m", "desktops": ["openbox"], "login": {"password": "none", "serial": True}})
+    found = plan_machine(with_installer(machine), CATALOG, desktop).containers
+    assert [c.short for c in found if "/dev/ttyS0" in c.devices] == ["installer"]

@@ -26,6 +26,13 @@ def test_a_hash_in_the_file_or_in_one_beside_it(tmp_path: Path) -> None:
         assert found.word == HASH
 
 
+def test_a_hash_in_a_file_is_for_the_serial_line_too(tmp_path: Path) -> None:
+    (tmp_path / "office.hash").write_text(HASH + "\n")
+    found = read_machine(machine(tmp_path, "{password-file: office.hash, serial: true}")).login
+    assert found is not None
+    assert found.serial
+
+
 def test_none_is_said(tmp_path: Path) -> None:
     found = read_machine(machine(tmp_path, "{password: none}")).login
     assert found is not None

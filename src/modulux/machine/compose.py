@@ -35,6 +35,9 @@ LOG = "log"
 LOGIN = "login"
 """The service that asks for a password; only where a machine has a `login:`."""
 
+SERIAL_LOGIN = "serial-login"
+"""The same on the serial line, where it says `serial: true`."""
+
 TEXT, DRAWN = range(2, 7), range(7, 13)
 """Virtual terminals (Ctrl-Alt-F2 and so on) of modules that write on them, and of displays; the first is the machine's own."""
 
@@ -66,7 +69,8 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
 
 def with_installer(machine: Machine) -> Machine:
     """The same machine, and what installs it."""
-    return machine.model_copy(update={"services": [*machine.services, Use(module=INSTALLER)]})
+    login = machine.login and machine.login.model_copy(update={"serial": False})  # the line is the installer's
+    return machine.model_copy(update={"services": [*machine.services, Use(module=INSTALLER)], "login": login})
 
 
 def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: Catalog, number: int) -> Desktop:
@@ -96,7 +100,8 @@ def _services(desktop: Desktop, machine: Machine) -> list[Use]:
         sizes = {"megabytes": machine.log.size // 1024**2, "days": machine.log.days}
         named.append(Use.model_validate({"module": LOG, **sizes}))
     if machine.login:
-        named.append(Use.model_validate({"module": LOGIN, "password": machine.login.word}))
+        ways = [LOGIN, *([SERIAL_LOGIN] if machine.login.serial else [])]
+        named += [Use.model_validate({"module": way, "password": machine.login.word}) for way in ways]
     return [use for use in named if use.module not in {s.module for s in desktop.services}]
 
 

@@ -42,7 +42,8 @@ def read_machine(path: Path) -> Machine:
     machine = load(path, Machine)
     if machine.login is None or machine.login.password_file is None:
         return machine
-    found = validate({"password-hash": _hash_in(path, machine.login.password_file)}, Login, str(path))
+    read = {"password-hash": _hash_in(path, machine.login.password_file), "serial": machine.login.serial}
+    found = validate(read, Login, str(path))
     return machine.model_copy(update={"login": found})
 
 

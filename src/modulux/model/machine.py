@@ -59,6 +59,7 @@ class Login(Model):
     password: Annotated[Literal["none"] | None, BeforeValidator(none_alone)] = Field(
         default=None, description="`none`: whoever sits at the keyboard is let in"
     )
+    serial: bool = Field(default=False, description="whether also on the first serial line (/dev/ttyS0)")
 
     @model_validator(mode="before")
     @classmethod

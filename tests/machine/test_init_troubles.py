@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.support.pid1 import World
+from tests.support.pid1 import LOOK, World
 
 
 def note(here: World, text: str) -> None:
@@ -22,13 +22,13 @@ def test_a_command_that_dies_again_and_again_inside_is_said_with_its_last_words(
     here.start()
     here.hears("started module")
     note(here, "running 1 -\n")
-    time.sleep(6)
+    time.sleep(4 * LOOK)
     assert not said(here, "DIES")
     note(here, "backoff 4 7\n")
     here.hears("module DIES AGAIN AND AGAIN: 3 times, the last with 7", 20)
     here.hears("module: nothing to live for")
     note(here, "backoff 5 7\n")
-    time.sleep(6)
+    time.sleep(4 * LOOK)
     assert said(here, "DIES") == 1, "not at every death"
     note(here, "backoff 12 7\n")
     here.hears("11 times", 20)
@@ -40,7 +40,7 @@ def test_what_a_container_writes_there_is_not_followed(here: World) -> None:
     here.hears("started module")
     (here.inside / "run/elsewhere").write_text("backoff 9 9\n")
     (here.inside / "run/modulux.state").symlink_to("/run/elsewhere")
-    time.sleep(6)
+    time.sleep(4 * LOOK)
     assert not said(here, "DIES")
     assert here.ask("status")[-1] == "ok"
 
@@ -53,13 +53,13 @@ def test_who_is_refused_processes_or_loses_them_for_want_of_memory_is_said_once(
     here.plan("run storm always")
     here.start()
     here.hears("started storm")
-    time.sleep(6)
+    time.sleep(4 * LOOK)
     assert not said(here, "MORE")
     (group / "pids.events").write_text("max 3012\n")
     (group / "memory.events").write_text("low 0\nmax 17\noom 2\noom_kill 2\n")
     here.hears("storm wants MORE PROCESSES than it may have", 20)
     here.hears("storm wants MORE MEMORY than it may have; 2 of its processes were ended")
-    time.sleep(6)
+    time.sleep(4 * LOOK)
     assert said(here, "MORE PROCESSES") == 1
 
 

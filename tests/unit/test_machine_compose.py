@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modulux.errors import ResolveError
+from modulux.machine.bootplan import boot_lines
 from modulux.machine.compose import needs_of, plan_machine, with_installer
 from modulux.machine.files import read_machine
 from modulux.model.desktop import Desktop
@@ -149,3 +150,22 @@ def test_the_line_of_a_medium_is_its_installers() -> None:
     machine = Machine.model_validate({"name": "m", "desktops": ["openbox"], "login": {"password": "none", "serial": True}})
     found = plan_machine(with_installer(machine), CATALOG, desktop).containers
     assert [c.short for c in found if "/dev/ttyS0" in c.devices] == ["installer"]
+
+
+def test_one_module_keeps_what_all_say_and_pid_1_knows_it_before_the_first_container() -> None:
+    found = plan(desktops=["openbox", "xfce"], log={"size": "8m", "days": 3})
+    (keeper,) = [c for c in found.containers if c.module == "service/log"]
+    assert keeper.command[-2:] == ("8", "3")
+    assert not keeper.capabilities
+    assert not keeper.devices
+    assert keeper.networks == ()
+    assert "modulux.m.log.journal" in {v.name for v in found.volumes if v.kept}
+    lines = boot_lines(found, {c.image: ["x"] for c in found.containers}, version="v", host="m")
+    words = [line.split("\t")[0] for line in lines]
+    assert "log\tmodulux.m.log\t/run/machine/volumes/modulux.m.log.log/socket" in lines
+    assert words.index("log") < words.index("layers")
+
+
+@pytest.mark.parametrize("keys", [{"log": "none"}, {"init": "systemd"}])
+def test_nothing_is_kept_where_nothing_is_to_be_or_a_journal_is_there(keys: dict[str, object]) -> None:
+    assert not any(c.module == "service/log" for c in plan(desktops=["openbox"], **keys).containers)

@@ -92,3 +92,9 @@ def test_what_every_machine_needs(tmp_path: Path, text: str, line: int | None, s
     assert error.line == line
     assert says in str(error)
     assert hint in (error.hint or "")
+
+
+def test_who_has_no_network_can_ask_no_time_server(tmp_path: Path) -> None:
+    error = wrong(tmp_path, f"{HEAD}network: none\ntime: 10.0.0.1\n")
+    assert "nobody can be asked" in str(error)
+    assert error.hint

@@ -157,3 +157,9 @@ class Machine(Model):
     memory: Memory = Field(
         default=1024**3, description="that of the virtual machine in which `machine run` boots it, such as 1g"
     )
+
+    @model_validator(mode="after")
+    def _asks_somebody(self) -> Machine:
+        if self.network == "none" and self.time not in (["network"], ["none"]):
+            raise ValueError("`time:` names servers, and with `network: none` nobody can be asked", "leave one of the two out")
+        return self

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #define LATE 60.0       /* after its start, then the console shows what it lacks */
+#ifndef UNTIL_CALM
 #define UNTIL_CALM 20.0 /* seconds after the last start, then those that run are asked though others do not start */
+#endif
 
 int machine_ready;
 static int excuse_said;

@@ -7,7 +7,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define LOOK 5.0        /* seconds between looks */
+#ifndef LOOK_INSIDE
+#define LOOK_INSIDE 5.0 /* seconds between looks */
+#endif
 #define CALM 60.0       /* seconds without a death, then it is over */
 #define FIRST 3         /* deaths in a row, then twice as many, and so on */
 #ifndef GROUPS
@@ -87,7 +89,7 @@ double advance_troubles(void) {
   static double due;
   if (ending || under_systemd) return NEVER;
   if (now() < due) return due - now();
-  due = now() + LOOK;
+  due = now() + LOOK_INSIDE;
   look_for_room();
   for (int i = 0; i < job_count; i++) {
     if (jobs[i].phase != RUNNING || jobs[i].stopping) continue;
@@ -95,5 +97,5 @@ double advance_troubles(void) {
     look_for_deaths(&jobs[i], &troubles[i]);
     look_at_limits(&jobs[i], &troubles[i]);
   }
-  return LOOK;
+  return LOOK_INSIDE;
 }

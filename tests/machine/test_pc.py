@@ -112,5 +112,5 @@ def test_the_serial_line_takes_a_password(machine: Virtual) -> None:
         assert "wrong" not in machine.serial()
         answered(PASSWORD, "user@")
         assert PASSWORD not in machine.serial()
-        answered("echo $((6 * 7)); id -u; tty", "42\r\n1000\r\n/dev/ttyS0")
+        answered("echo $((6 * 7)); id -u; tty", "42\n1000\n/dev/ttyS0")
         answered("exit", "Password:")

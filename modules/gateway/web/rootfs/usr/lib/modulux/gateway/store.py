@@ -1,6 +1,6 @@
-"""Secrets that live for a while: each is an empty file, named by the secret (or its hash), as old as its last use. Its time is what the clock
-since the start of the computer said then, in place of that of the day: that one is set right now and then, by hours.
+"""Secrets that live for a while: each is an empty file, named by the secret (or its hash), as old as its last use.
 
+A file's time is what the clock since the computer's start said then; that of the day is set right now and then, by hours.
 The actions `link` and `vnc-password` put files here from outside; only this user can read the directory, which is on a tmpfs.
 """
 

@@ -4,6 +4,7 @@ Each line is a word and its fields, parted by tabs:
 
     version ID                       the first line: which system it is for (the content of /etc/machine/version)
     host    NAME                     what the machine is called
+    log     NAME SOCKET              before all containers: the module that is sent what they and the kernel say
     layers  NAME ID:ID:...           the container's root file system, the topmost layer first; each is ID.erofs in the store
     ipc     NAME BYTES               an IPC namespace and a /dev/shm for it and those who join it
     volume  SOURCE NAME TARGET       a folder, owned and filled at first as TARGET in NAME's image is
@@ -34,6 +35,9 @@ from modulux.model.plan import Container, Plan
 
 READY = ("/usr/lib/modulux/ready", "0")
 """Asked once at a time: PID 1 asks again, and not so often that it would take the time of what it waits for."""
+
+LOGS, LOGS_SOCKET = "/run/modulux/log", "socket"
+"""Where the interface `log` lies; who provides it takes datagrams there."""
 
 RFB_PORT = "modulux.rfb"
 CONTROL_PORT = "modulux.control"
@@ -68,6 +72,7 @@ def boot_lines(
     kept = {v.name for v in plan.volumes if v.kept}
     lines = [_line("version", version)] if version else []
     lines += [_line("host", host)] if host else []
+    lines += [_line("log", c.name, path) for c in plan.containers if (path := _keeps_logs(c))]
     lines += [_line("layers", c.name, ":".join(layers[c.image])) for c in plan.containers]
     lines += [_line("ipc", c.name, str(c.shm)) for c in plan.containers if c.ipc in ("private", "shareable")]
     lines += [
@@ -131,6 +136,11 @@ def _device(c: Container, path: str) -> str:
 def _tells_of_devices(c: Container) -> str | None:
     """The volume in which it does, if it does."""
     return next((m.source for m in c.mounts if m.target == DEVICES_KNOWN and not m.read_only), None)
+
+
+def _keeps_logs(c: Container) -> str | None:
+    provides = any(m.target == LOGS and not m.read_only for m in c.mounts)
+    return _outside(c, f"{LOGS}/{LOGS_SOCKET}") if provides else None
 
 
 def _readiness(c: Container) -> list[str]:

@@ -24,6 +24,7 @@ from modulux.machine.demands import boot_lines as looked_at_boot
 from modulux.machine.demands import refuse, shipped
 from modulux.machine.description import FILE
 from modulux.machine.description import text as description
+from modulux.machine.journal import PLACE as JOURNAL
 from modulux.machine.slot import Whole, obtain
 from modulux.machine.tools import MODULE, Tools
 from modulux.machine.units import FOLDER as UNITS
@@ -182,6 +183,7 @@ class _Assembly:
             "containers": [c.name for c in self.plan.containers],
             "ports": [p.host_port for c in self.plan.containers for p in c.publish],
             "gateways": [_gateway(c) for c in self.plan.containers if c.publish],
+            "journal": next((c.name for c in self.plan.containers if _keeps_journal(c)), None),
             "made_of": self.made_of,
         }
         (self.work / RECORD).write_text(json.dumps(record, indent=2) + "\n")
@@ -193,6 +195,10 @@ def plan_lines(machine: Machine, plan: Plan, names: Mapping[str, Sequence[str]],
     """The boot plan's text; `names` are the ids of each image's layers, `version` that of the system it is for."""
     lines = boot_lines(plan, names, rfb_socket(plan), version=version, host=machine.name)
     return "".join(f"{line}\n" for line in (*lines, *demands))
+
+
+def _keeps_journal(c: Container) -> bool:
+    return any(m.target == JOURNAL and not m.read_only for m in c.mounts)
 
 
 def _gateway(c: Container) -> dict[str, Any]:

@@ -26,11 +26,19 @@ INSTALLER = "installer"
 NETWORK = "network"
 """The service that asks for an address; left out where a machine has `network: none`."""
 
+TIME = "time"
+"""The service that sets the clock; left out where a machine has `time: none`, and where it has no network."""
+
+LOG = "log"
+"""The service that keeps what is said; left out where a machine has `log: none`, and under systemd, whose journal does it."""
+
 LOGIN = "login"
 """The service that asks for a password; only where a machine has a `login:`."""
 
 MEDIA = "media"
 """The service that has memory sticks mounted; left out where a machine has `sticks: none`."""
+SERIAL_LOGIN = "serial-login"
+"""The same on the serial line, where it says `serial: true`."""
 
 TEXT, DRAWN = range(2, 7), range(7, 13)
 """Virtual terminals (Ctrl-Alt-F2 and so on) of modules that write on them, and of displays; the first is the machine's own."""
@@ -65,7 +73,8 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
 
 def with_installer(machine: Machine) -> Machine:
     """The same machine, and what installs it."""
-    return machine.model_copy(update={"services": [*machine.services, Use(module=INSTALLER)]})
+    login = machine.login and machine.login.model_copy(update={"serial": False})  # the line is the installer's
+    return machine.model_copy(update={"services": [*machine.services, Use(module=INSTALLER)], "login": login})
 
 
 def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: Catalog, number: int) -> Desktop:
@@ -100,8 +109,14 @@ def _services(desktop: Desktop, machine: Machine) -> list[Use]:
     named = [*machine.services, *([Use(module=NETWORK)] if machine.network != "none" else [])]
     if machine.init == "engine" and machine.sticks != "none":  # systemd's mounts are not ours to make
         named.append(Use.model_validate({"module": MEDIA, "mode": machine.sticks}))
+    if machine.network != "none" and machine.time != ["none"]:
+        named.append(Use.model_validate({"module": TIME, "servers": " ".join(machine.time)}))
+    if machine.log and machine.init == "engine":
+        sizes = {"megabytes": machine.log.size // 1024**2, "days": machine.log.days}
+        named.append(Use.model_validate({"module": LOG, **sizes}))
     if machine.login:
-        named.append(Use.model_validate({"module": LOGIN, "password": machine.login.word}))
+        ways = [LOGIN, *([SERIAL_LOGIN] if machine.login.serial else [])]
+        named += [Use.model_validate({"module": way, "password": machine.login.word}) for way in ways]
     return [use for use in named if use.module not in {s.module for s in desktop.services}]
 
 

@@ -17,6 +17,7 @@
 #ifndef PATIENCE
 #define PATIENCE 10.0 /* seconds, for a device that does not come */
 #endif
+#define LONG_LOADING (6 * PATIENCE) /* then what is missing is said though drivers are still being loaded */
 #define CALM 0.2      /* without news, then all is there that was plugged in */
 #define AT_ONCE 256 /* messages, then somebody else has a turn */
 #define MOST_FOLDERS 16
@@ -113,6 +114,12 @@ static int is_seen_first(const struct wish *wish) {
   return kind && (!strcmp(kind, "card") || !strcmp(kind, "event")) && (wish->folder < 0 || usable(&folders_given[wish->folder]));
 }
 
+static void miss(const char *name, const char *path) {
+  struct job *job = find_job(name);
+  if (job) job->bereft = 1;
+  say("NO DEVICE in %s for %s, which is started without", path, name);
+}
+
 /* Whether a container has what it declares, or need not wait for it any longer. */
 int devices_there(const char *job) {
   if (!first_asked) first_asked = now();
@@ -124,7 +131,7 @@ int devices_there(const char *job) {
     wish->done = 1;
     if (there) continue;
     if (wish->folder < 0) say("%s is started though drivers are still being loaded", job);
-    else if (!usable(&folders_given[wish->folder])) say("NO DEVICE in %s for %s, which is started without", folders_given[wish->folder].path, job);
+    else if (!usable(&folders_given[wish->folder])) miss(job, folders_given[wish->folder].path);
   }
   return 1;
 }
@@ -201,7 +208,7 @@ double advance_devices(void) {
     for (int i = 0; i < queue_count; i++) free(queue[i]);
     queue_count = 0;
   }
-  if (first_look && (settled(1) || (first_asked && now() - first_asked > PATIENCE))) look_at_demands();
+  if (first_look && (settled(1) || (first_asked && now() - first_asked > LONG_LOADING))) look_at_demands();
   return NEVER;
 }
 

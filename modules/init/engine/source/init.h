@@ -69,7 +69,7 @@ int remove_tree(const char *path);
 struct log {
   char name[128];
   int out, in, file;
-  long used;
+  long used, sent;
   char tail[1024]; /* the last that was said */
   size_t tail_used;
 };
@@ -78,6 +78,13 @@ void drain_log(struct log *log);
 void say_tail(struct log *log, int lines);
 size_t read_log(struct log *log, char *text, size_t size);
 void close_logs(void);
+struct job;
+void declare_keeper(const char *job, const char *path); /* the module that keeps them, and its socket */
+int keeps_logs(const struct job *job);
+double advance_logs(void);
+
+/* trouble.c: what goes wrong while all goes on */
+double advance_troubles(void);
 
 /* socket.c: whether somebody takes connections; a question costs little, and one that has been answered is not asked again at once */
 int all_answer(char **paths);
@@ -103,6 +110,7 @@ struct job {
   enum source from;
   const char *verdict; /* on its update: "failed", "back"; NULL: what `from` says */
   double within;       /* seconds in which it must be ready on trial */
+  char bereft;    /* a device that it declares is not there */
   char stopping; /* 1: told to end, 2: killed */
   enum phase phase;
   pid_t pid, asker;
@@ -115,6 +123,7 @@ extern struct job jobs[MOST];
 extern int job_count;
 struct job *find_job(const char *name);
 struct job *make_job(const char *name);
+int is_bereft(const struct job *job); /* it, or one that it stands on, lacks a device: nobody waits for it */
 int held_back(const struct job *job); /* it waits for others to have made the picture */
 double advance_jobs(void);
 void job_ended(pid_t pid, int status);

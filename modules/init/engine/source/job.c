@@ -155,13 +155,27 @@ void restart_job(struct job *job) {
   }
 }
 
+/* Such as a display without a graphics card, and a session on it. */
+static int is_bereft_of(const struct job *job, int depth) {
+  if (job->bereft) return 1;
+  for (char **name = job->after; name && *name && depth < 8; name++) {
+    struct job *other = find_job(*name);
+    if (other && !other->ready && is_bereft_of(other, depth + 1)) return 1;
+  }
+  return 0;
+}
+
+int is_bereft(const struct job *job) {
+  return is_bereft_of(job, 0);
+}
+
 /* Whether those that make the picture are ready, or have had their time: others would take the processor from them. */
 static int picture_there(void) {
   static double began;
   static int there;
   int lacking = 0;
   if (!began) began = now();
-  for (int i = 0; i < job_count; i++) lacking += !jobs[i].later && jobs[i].phase != ENDED && !jobs[i].ready;
+  for (int i = 0; i < job_count; i++) lacking += !jobs[i].later && jobs[i].phase != ENDED && !jobs[i].ready && !is_bereft(&jobs[i]);
   if (!lacking || now() - began > PICTURE_TIME) there = 1;
   return there;
 }
@@ -221,15 +235,16 @@ static int needed(const struct job *job) {
 /* Who is needed by none that still runs is told to end; in how many seconds to look again, 0 once all have ended. */
 double end_jobs(void) {
   static double began;
-  int left = 0;
+  int left = 0, others = 0;
   if (!began) began = now();
+  for (int i = 0; i < job_count; i++) others += jobs[i].phase != ENDED && !keeps_logs(&jobs[i]);
   int late = now() - began > GRACE_OF_ALL;
   for (int i = 0; i < job_count; i++) {
     struct job *job = &jobs[i];
     if (job->phase == ENDED) continue;
     left++;
     if (late && job->pid > 0) kill(job->pid, SIGKILL);
-    else if (!job->told && !needed(job)) job->told = 1, stop_job(job);
+    else if (!job->told && !needed(job) && !(others && keeps_logs(job))) job->told = 1, stop_job(job);
   }
   if (now() - began > GRACE_OF_ALL + 5) return 0;
   return left ? 0.1 : 0;

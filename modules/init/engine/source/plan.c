@@ -2,6 +2,7 @@
  *
  *   version ID                    the first line: which system it is for
  *   host    NAME                  what the machine is called
+ *   log     NAME SOCKET           before all containers: the module that is sent what all say
  *   layers  NAME ID:ID:...        the container's root file system, the topmost layer first
  *   ipc     NAME BYTES            an IPC namespace and a /dev/shm for it and those who join it
  *   volume  SOURCE NAME TARGET    a folder, owned and filled at first as TARGET in NAME's image is
@@ -15,7 +16,7 @@
  *   after   NAME OTHER...         ended before the others
  *   ready   NAME SOCKET...        its own sockets that answer when it is ready
  *   ask     NAME COMMAND...       must exit with 0 inside NAME when it is ready
- *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file, or a folder that is not empty, with a word in it (or -)
+ *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file (* for any name), or a folder that is not empty, with a word in it (or -)
  *   link    PORT SOCKET           a virtual machine's serial port, by its name, leads to a socket
  *
  * What it does not know, it says and passes over. What a medium has beside the machine that it is started from takes its place if it is for the
@@ -128,10 +129,11 @@ static void obey(char *line, int at) {
     say("the boot plan has too many containers: %s is left out", fields[1]);
     return;
   }
-  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "sticks", "later", "needs", NULL};
+  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "sticks", "later", "needs", "log", NULL};
   for (int i = 0; under_systemd && done[i]; i++)
     if (!strcmp(done[i], verb)) return;
   if (!strcmp(verb, "host") && count == 2) name_host(fields[1]);
+  else if (!strcmp(verb, "log") && count == 3) declare_keeper(fields[1], fields[2]);
   else if (!strcmp(verb, "ipc") && count == 3) make_ipc(fields[1], fields[2]);
   else if (!strcmp(verb, "volume") && count == 4) make_volume(fields[1], fields[2], fields[3]);
   else if (!strcmp(verb, "device") && count == 3) declare_device(fields[1], fields[2]);

@@ -155,7 +155,11 @@ static void begin_to_reject(void) {
 }
 
 void slot_damaged(const char *part, const char *block) {
-  if (damaged++) return; /* it is said once, the kernel says the rest */
+  static char said[2][16];
+  for (int i = 0; i < 2 && damaged; i++)
+    if (!strcmp(said[i], part)) return; /* once for each part, the kernel says the rest */
+  if (damaged == 2) return;
+  snprintf(said[damaged++], sizeof *said, "%s", part);
   say("DAMAGED: the %s is not what was built (block %s); what cannot be trusted is not read", part, block);
   if (!own_slot()) return say("there is no other slot: the machine goes on as far as it can");
   begin_to_reject();

@@ -32,7 +32,9 @@ def root(here: World, name: str = "one") -> Path:
 
 
 def who(here: World, name: str = "one") -> str:
-    return (root(here, name) / "who").read_text()
+    """Whose layer is the topmost; nothing while another root is put there."""
+    file = root(here, name) / "who"
+    return file.read_text() if file.exists() else ""
 
 
 def begin(here: World, disk: Path, version: str = "v1", words: str = "") -> None:

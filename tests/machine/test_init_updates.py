@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import time
@@ -33,8 +34,9 @@ def root(here: World, name: str = "one") -> Path:
 
 def who(here: World, name: str = "one") -> str:
     """Whose layer is the topmost; nothing while another root is put there."""
-    file = root(here, name) / "who"
-    return file.read_text() if file.exists() else ""
+    with contextlib.suppress(OSError):
+        return (root(here, name) / "who").read_text()
+    return ""
 
 
 def begin(here: World, disk: Path, version: str = "v1", words: str = "") -> None:

@@ -24,6 +24,7 @@ from modulux.paths import shipped
 SOURCE = shipped("modules") / "init/engine/source"
 GRACE = 1.5
 PATIENCE = 2.0
+STILL_TIME = 3.0
 SAID = re.compile(r"machine:\s+(\d+\.\d+) (.*)")
 
 ENTER = """
@@ -112,6 +113,7 @@ def compile_pid1(folder: Path) -> Path:
     made = folder / "init"
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static"]
     defines = ['-DRUNTIME="/machine/crun"', f"-DGRACE={GRACE}", f"-DPATIENCE={PATIENCE}"]
+    defines += ['-DGROUPS="/machine/groups"', f"-DSTILL_TIME={STILL_TIME}"]
     subprocess.run(["gcc", *flags, *defines, "-o", str(made), *map(str, sorted(SOURCE.glob("*.c")))], check=True)
     return made
 

@@ -15,7 +15,7 @@ from modulux.machine.bundle import DEVICES
 from modulux.machine.demands import Needing, needing
 from modulux.model.desktop import Desktop, Use
 from modulux.model.machine import OWN, Machine, MachineDesktop
-from modulux.model.module import Role
+from modulux.model.module import Module, Role
 from modulux.model.plan import Container, Plan, Volume
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import TERMINAL, HostFacts, container_name, resolve
@@ -44,12 +44,18 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
     """
     facts = HostFacts(timezone=machine.timezone, devices=frozenset(DEVICES), machine=machine.name)
     plans: list[Plan] = []
+    files: list[dict[str, Any]] = []
     for number, entry in enumerate(machine.desktops):
-        desktop = adapted(read(entry.desktop), entry, machine, catalog, number)
+        file = read(entry.desktop)
+        files.append(file.model_dump(mode="json", by_alias=True, exclude_unset=True))
+        desktop = adapted(file, entry, machine, catalog, number)
         if any(plan.desktop == desktop.name for plan in plans):
             raise ResolveError(f"the machine `{machine.name}` names the desktop `{desktop.name}` twice")
         plans.append(resolve(desktop, catalog, facts, entry.desktop))
-    plan = with_terminals(merged(machine.name, plans, catalog), catalog)
+    plan = with_custody(with_terminals(merged(machine.name, plans, catalog), catalog), catalog)
+    plan = dataclasses.replace(plan, files=tuple(files))
+    if machine.init == "systemd" and any(c.custody for c in plan.containers):
+        raise ResolveError("under systemd nobody lets containers stand still for a backup", hint="`init: engine`")
     if machine.init == "systemd" and len([c for c in plan.containers if c.role == Role.DISPLAY and c.devices]) > 1:
         raise ResolveError(  # they take the card from one another as they start, and systemd starts them side by side
             "systemd starts displays side by side, and two cannot share a card so",
@@ -150,6 +156,18 @@ def _on_terminal(c: Container, number: str) -> Container:
     command = tuple(word.replace(TERMINAL, number) for word in c.command)
     env = {name: value.replace(TERMINAL, number) for name, value in c.env.items()}
     return dataclasses.replace(c, command=command, env=env, devices=(*c.devices, f"/dev/tty{number}"))
+
+
+def with_custody(plan: Plan, catalog: Catalog) -> Plan:
+    """Who keeps a machine's data with the volumes that hold it: those of the desktops, not those of services of the machine."""
+
+    def contract(c: Container) -> Module:
+        return catalog.module(c.module).contract
+
+    own = {f"{c.name}." for c in plan.containers if contract(c).per == "machine"}
+    kept = tuple(v.name for v in plan.volumes if v.kept and not any(v.name.startswith(prefix) for prefix in own))
+    made = [dataclasses.replace(c, custody=kept) if contract(c).custody else c for c in plan.containers]
+    return dataclasses.replace(plan, containers=tuple(made))
 
 
 def needs_of(plan: Plan, catalog: Catalog) -> list[Needing]:

@@ -179,7 +179,7 @@ def test_who_is_killed_leaves_the_old_and_what_was_decided_is_completed(there: K
     there.run("settle")
     assert letter(there) == "decided"
     assert sorted(p.name for p in staging.iterdir()) == ["lock"]
-    assert there.here.status()[f"modulux.{NAME}.openbox"][0] == "running"
+    there.here.wait(lambda: there.here.status()[f"modulux.{NAME}.openbox"][0] == "running")
 
 
 def test_it_says_where_the_data_lies_and_who_runs(there: Keeper) -> None:

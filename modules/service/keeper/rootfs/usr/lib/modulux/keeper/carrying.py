@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from machine import LAYING, STAGING, Desktop, Machine, alone, begin_anew, clear, desktop, lay, replace, room
+from machine import LAYING, STAGING, Desktop, Machine, alone, clear, desktop, lay, replace, room
 from said import DAMAGED, ENGINE, FILE, NEWER, NOT_FOUND, USAGE, Failed, confirm, tell
 from zstandard import ZstdCompressor, ZstdDecompressor
 
@@ -178,7 +178,6 @@ def bring(stream: IO[bytes], *, yes: bool, start: bool) -> dict[str, Any]:
             replace(one, start=start)
         finally:
             clear(folder)
-    begin_anew()
     return {"desktop": one.name, "digest": archive.digest, "volumes": [v["name"] for v in volumes], "started": start}
 
 

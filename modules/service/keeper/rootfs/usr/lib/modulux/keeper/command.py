@@ -18,7 +18,7 @@ from said import CANCELLED, NOT_FOUND, REPOSITORY, Failed  # noqa: E402
 def parser() -> argparse.ArgumentParser:
     """What may be said."""
     whole = argparse.ArgumentParser(prog="modulux", description="Keep and carry what this machine's desktops hold.")
-    verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="{backup,snapshots,restore,export,import,storage,ps}")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     yes = argparse.ArgumentParser(add_help=False)
@@ -43,17 +43,18 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("storage", parents=[common], help="where the data lies, and how large it is")
     one.add_argument("what", choices=["show"])
     verbs.add_parser("ps", parents=[common], help="the machine's desktops")
-    verbs.add_parser("settle", help=argparse.SUPPRESS)
+    for hidden in ("settle", "begin-anew"):
+        verbs.add_parser(hidden)
     return whole
 
 
 def obey(said: argparse.Namespace) -> None:
     """Do it, and print what came of it."""
     do = {"backup": backup, "snapshots": snapshots, "restore": restore, "export": export, "import": bring, "storage": storage, "ps": ps}
-    if said.verb == "settle":
-        from machine import settle
+    if said.verb in {"settle", "begin-anew"}:
+        import machine
 
-        settle()
+        (machine.settle if said.verb == "settle" else machine.begin_anew)()
         return
     data, text = do[said.verb](said)
     if data is not None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from machine import LAYING, Desktop, Machine, alone, begin_anew, desktop, lay, replace, room
+from machine import LAYING, Desktop, Machine, alone, desktop, lay, replace, room
 from repository import OURS, WARM, Reading, Repository
 from said import DAMAGED, NEWER, NOT_FOUND, Failed, confirm, tell
 
@@ -118,7 +118,6 @@ def restore(word: str, repository: Repository, *, yes: bool, start: bool) -> dic
     with alone():
         _bring(one, repository, stored.id, parts)
         replace(one, start=start)
-    begin_anew()
     return {"desktop": one.name, "snapshot": stored.id, "taken": said["taken"], "volumes": parts, "started": start}
 
 

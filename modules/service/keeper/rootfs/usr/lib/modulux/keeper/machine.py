@@ -21,6 +21,9 @@ CONTROL = "/keep/machine/control"
 MADE = Path("/keep/made")
 DESKTOPS = Path("/keep/desktops")
 STAGING = Path("/keep/staging")
+STALE = Path("/tmp/stale")
+"""Is there once volumes were replaced: this container still has before it what was. Who serves then has it started again."""
+
 LAID, LAYING, BEFORE = STAGING / "laid", STAGING / "laying", STAGING / "before"
 ENDED = ("ended",)
 PATIENCE = 120.0
@@ -169,6 +172,8 @@ def alone() -> Iterator[None]:
         except BlockingIOError:
             tell("another command is under way; waiting")
             fcntl.flock(file, fcntl.LOCK_EX)
+        if STALE.exists():
+            raise Failed("volumes have just been replaced", ENGINE, "the same command again, in a moment")
         yield
 
 
@@ -224,6 +229,7 @@ def replace(one: Desktop, *, start: bool = True) -> None:
             machine.stop(containers)
             LAYING.rename(LAID)
             _be_sure(STAGING)
+            STALE.touch()
             machine.ask("take")
         finally:
             if not LAID.exists():  # else not all is in its place
@@ -249,6 +255,7 @@ def settle() -> None:
         with Machine() as machine:
             machine.stop(containers)
             try:
+                STALE.touch()
                 machine.ask("take")
             finally:
                 machine.start(containers, ready=False)
@@ -257,12 +264,7 @@ def settle() -> None:
 
 
 def begin_anew() -> None:
-    """Have this very container started again: it still has before it the volumes that were replaced."""
-    name = _own_name()
-    with contextlib.suppress(Failed), Machine() as machine:
+    """Have this very container started again; services of a machine go by its name."""
+    name = f"modulux.{os.uname().nodename}.{os.environ['MODULUX_NAME']}"
+    with Machine() as machine:
         machine.ask("restart", name)
-
-
-def _own_name() -> str:
-    """What the machine calls this container: services of a machine go by its name."""
-    return f"modulux.{os.uname().nodename}.{os.environ.get('MODULUX_NAME', 'keeper')}"

@@ -18,7 +18,7 @@ from said import DAMAGED, NOT_FOUND, PASSWORD, REPOSITORY, Failed, answer, confi
 
 OURS, WARM = "modulux", "modulux-warm"
 GATE = "/tmp/gate"
-ABSENT, WRONG = (10, "Is there a repository at"), (12, "wrong password")
+ABSENT, LOCKED, WRONG = (10, "Is there a repository at"), (11, "already locked"), (12, "wrong password")
 """restic's exit statuses, from 0.17 on, and what it said before."""
 
 INCOMPLETE = 3
@@ -67,6 +67,8 @@ class Repository:
             Failed: it failed.
         """
         done = self.run(*words, cwd=cwd)
+        if _is(done.returncode, done.stderr, LOCKED) and not self.run("unlock", "--quiet").returncode:  # locks of the dead alone
+            done = self.run(*words, cwd=cwd)
         if done.returncode:
             raise self.failure(done.returncode, done.stderr)
         return done.stdout

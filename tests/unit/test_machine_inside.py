@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from modulux.errors import NotReadyError
+from modulux.errors import EngineError, NotReadyError
 from modulux.machine import inside
 from modulux.paths import shipped
 
@@ -118,6 +118,12 @@ def _command(process: Path) -> bytes:
     with contextlib.suppress(OSError):
         return (process / "cmdline").read_bytes()
     return b""
+
+
+def test_a_machine_that_says_nothing_any_more_is_given_up(door: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(inside, "LOST", 0.5)
+    with pytest.raises(EngineError, match="ended the line"), (tmp_path / "nothing").open("w+b") as nothing:
+        inside.begin(door, ["wait", "0"]).carry(nothing.fileno(), io.BytesIO(), io.BytesIO())
 
 
 def test_nobody_there_is_told_with_what_a_machine_needs(tmp_path: Path) -> None:

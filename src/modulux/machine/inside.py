@@ -27,6 +27,9 @@ ENQUIRY = b"\x05"
 ANSWERS = 60.0
 """Seconds in which a command must be taken: under emulation Python is slow to wake."""
 
+LOST = 180.0
+"""Seconds of silence after which nobody is there any more: a command says every five that it is still at it."""
+
 PAUSE = 1.0
 PIECE = 1 << 15
 
@@ -49,7 +52,7 @@ def begin(keeper: Path, words: Sequence[str]) -> Talk:
             line.sendall(MAGIC + _frame(b"a", json.dumps(list(words)).encode()))
             line.settimeout(deadline - time.monotonic())
             if Talk.taken(line):
-                line.settimeout(None)
+                line.settimeout(LOST)
                 return Talk(line)
         except TimeoutError:
             break
@@ -94,23 +97,25 @@ class Talk:
         """
         ended = threading.Event()
         threading.Thread(target=self._hear, args=(stdin, ended), daemon=True).start()
-        reading = self.line.makefile("rb", 1 << 16)
-        with _seen(stdin) as terminal:
-            try:
-                while head := reading.read(5):
-                    data = reading.read(int.from_bytes(head[1:], "big"))
-                    if head[:1] == b"x":
-                        return int(data[0])
-                    if head[:1] == b"r" and data.endswith(ENQUIRY):
-                        data = data.removesuffix(ENQUIRY)
+        try:
+            with _seen(stdin) as terminal, contextlib.suppress(TimeoutError):
+                for kind, data in self._frames():
+                    if kind == b"x":
+                        return data[0]
+                    if kind == b"r" and data.endswith(ENQUIRY):
                         terminal.hide()
-                    sink = stdout if head[:1] == b"o" else stderr
-                    sink.write(data)
+                    sink = stdout if kind == b"o" else stderr
+                    sink.write(data.removesuffix(ENQUIRY) if kind == b"r" else data)
                     sink.flush()
-            finally:
-                ended.set()
-                self.line.close()
+        finally:
+            ended.set()
+            self.line.close()
         raise EngineError("the machine ended the line", hint="whether it was done is not known")
+
+    def _frames(self) -> Iterator[tuple[bytes, bytes]]:
+        with self.line.makefile("rb", 1 << 16) as reading:
+            while head := reading.read(5):
+                yield head[:1], reading.read(int.from_bytes(head[1:], "big"))
 
     def _hear(self, stdin: int, ended: threading.Event) -> None:
         """Until the command has ended: who types nothing is not waited for."""

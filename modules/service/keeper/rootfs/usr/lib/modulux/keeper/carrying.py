@@ -1,4 +1,4 @@
-"""One file: a desktop's data in the form that `modulux export` writes and `modulux import` takes anywhere else (`src/modulux/carry`).
+"""One file: a desktop's data in the form that `modulux export` writes and `import` takes anywhere else (`src/modulux/carry`).
 
 From a machine it is without images, which are made where it is imported: here there is another display than there.
 """
@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from machine import LAYING, STAGING, Desktop, Machine, alone, clear, desktop, lay, replace, room
-from said import DAMAGED, ENGINE, FILE, NEWER, NOT_FOUND, USAGE, Failed, confirm, tell
+from said import DAMAGED, ENGINE, FILE, NEWER, NOT_FOUND, USAGE, RefusedError, confirm, tell
 from zstandard import ZstdCompressor, ZstdDecompressor
+
+from machine import LAYING, STAGING, Desktop, Machine, alone, clear, desktop, lay, replace, room
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -34,10 +35,24 @@ SMALL = 16 * 1024**2
 
 ATTRIBUTES = ("--xattrs", "--xattrs-include=user.*", "--acls")
 READ = (
-    *("tar", "--create", "--format=posix", "--sort=name", "--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f"),
+    *(
+        "tar",
+        "--create",
+        "--format=posix",
+        "--sort=name",
+        "--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f",
+    ),
     *("--numeric-owner", "--owner=user:1000", "--group=user:1000", "--sparse", "--warning=no-file-ignored", *ATTRIBUTES),
 )
-WRITE = ("tar", "--extract", "--same-permissions", "--numeric-owner", "--delay-directory-restore", "--warning=no-timestamp", *ATTRIBUTES)
+WRITE = (
+    "tar",
+    "--extract",
+    "--same-permissions",
+    "--numeric-owner",
+    "--delay-directory-restore",
+    "--warning=no-timestamp",
+    *ATTRIBUTES,
+)
 
 Blob = dict[str, Any]
 
@@ -70,7 +85,7 @@ def export(name: str, output: IO[bytes], *, data: bool) -> dict[str, Any]:
     """Write the desktop. All is read once while it runs, and once more while those stand still who can write.
 
     Raises:
-        Failed: there is no room for it.
+        RefusedError: there is no room for it.
     """
     one, folder, seconds = desktop(name), STAGING / "export", [0.0]
     with alone():
@@ -89,7 +104,12 @@ def export(name: str, output: IO[bytes], *, data: bool) -> dict[str, Any]:
             manifest = _write(one, layout, volumes, blobs, output)
         finally:
             clear(folder)
-    return {"desktop": name, "digest": manifest, "volumes": [v["name"] for v in volumes], "frozen_seconds": round(seconds[-1], 3)}
+    return {
+        "desktop": name,
+        "digest": manifest,
+        "volumes": [v["name"] for v in volumes],
+        "frozen_seconds": round(seconds[-1], 3),
+    }
 
 
 def _volumes(one: Desktop, layout: Layout) -> tuple[list[dict[str, Any]], list[Blob]]:
@@ -97,7 +117,9 @@ def _volumes(one: Desktop, layout: Layout) -> tuple[list[dict[str, Any]], list[B
     for part in one.parts:
         mine: list[Blob] = []
         size = 0
-        process = subprocess.Popen([*READ, "--directory", str(one.folder / "volumes" / part), "."], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [*READ, "--directory", str(one.folder / "volumes" / part), "."], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         assert process.stdout is not None
         while piece := process.stdout.read(PART):
             room(len(piece))
@@ -105,7 +127,7 @@ def _volumes(one: Desktop, layout: Layout) -> tuple[list[dict[str, Any]], list[B
             mine.append(layout.volume(piece, part))
         said = process.communicate()[1].decode(errors="replace")
         if process.returncode > 1:  # 1: a file changed meanwhile, which is looked at again
-            raise Failed(f"{part} could not be read: {(said.splitlines() or ['?'])[-1]}", ENGINE)
+            raise RefusedError(f"{part} could not be read: {(said.splitlines() or ['?'])[-1]}", ENGINE)
         records.append({"name": part, "parts": len(mine), "size": size})
         blobs += mine
     return records, blobs
@@ -158,7 +180,7 @@ def bring(stream: IO[bytes], *, yes: bool, start: bool) -> dict[str, Any]:
     """Let a desktop of this machine have the data that an archive holds.
 
     Raises:
-        Failed: nothing was changed, or the desktop does not get ready with it.
+        RefusedError: nothing was changed, or the desktop does not get ready with it.
     """
     folder = STAGING / "import"
     with alone():
@@ -169,7 +191,7 @@ def bring(stream: IO[bytes], *, yes: bool, start: bool) -> dict[str, Any]:
             one = desktop(archive.record["desktop"])
             volumes = [v for v in archive.record["volumes"] if v["name"] in one.parts]
             if not volumes:
-                raise Failed(f"it holds no data that `{one.name}` has on this machine", NOT_FOUND)
+                raise RefusedError(f"it holds no data that `{one.name}` has on this machine", NOT_FOUND)
             confirm(f"`{one.name}` is stopped, and what it holds now is replaced by what is in the archive. Go on?", yes)
             lay()
             for volume in volumes:
@@ -193,9 +215,9 @@ class Archive:
             with tarfile.open(fileobj=stream, mode="r|") as archive:
                 self._read(archive)
         except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Failed(f"it is no desktop that Modulux wrote: {error}", DAMAGED) from None
+            raise RefusedError(f"it is no desktop that Modulux wrote: {error}", DAMAGED) from None
         if lacking := [b["digest"] for b in self.layers if not (self.folder / b["digest"][7:]).exists()]:
-            raise Failed(f"it is cut short: {lacking[0]} is missing", DAMAGED)
+            raise RefusedError(f"it is cut short: {lacking[0]} is missing", DAMAGED)
 
     def _read(self, archive: tarfile.TarFile) -> None:
         config = ""
@@ -209,7 +231,7 @@ class Archive:
             elif self.digest == f"sha256:{name}":
                 manifest = json.loads(_checked(_small(member, content), name))
                 if int(manifest["annotations"][CARRIED]) > 1:
-                    raise Failed("a newer Modulux made it", NEWER)
+                    raise RefusedError("a newer Modulux made it", NEWER)
                 config = str(manifest["config"]["digest"])
                 self.layers = [b for b in manifest["layers"] if b["mediaType"] == VOLUME]
             elif config == f"sha256:{name}":
@@ -217,7 +239,7 @@ class Archive:
             elif any(b["digest"] == f"sha256:{name}" for b in self.layers):
                 self._stage(content, member.size, name)
         if not self.record:
-            raise Failed("it is no desktop that Modulux wrote", DAMAGED)
+            raise RefusedError("it is no desktop that Modulux wrote", DAMAGED)
 
     def _stage(self, content: IO[bytes], size: int, name: str) -> None:
         room(size)
@@ -227,17 +249,17 @@ class Archive:
                 sum.update(piece)
                 file.write(piece)
         if sum.hexdigest() != name:
-            raise Failed(f"{name} is damaged", DAMAGED)
+            raise RefusedError(f"{name} is damaged", DAMAGED)
 
     def unpack(self, volume: dict[str, Any], into: Path) -> None:
         """A volume's files, by GNU tar, which leads nobody out of the folder.
 
         Raises:
-            Failed: they are not what the record says.
+            RefusedError: they are not what the record says.
         """
         blobs = [b for b in self.layers if b["annotations"].get(OF_VOLUME) == volume["name"]]
         if len(blobs) != volume["parts"] or sum(int(b["annotations"][UNPACKED]) for b in blobs) != volume["size"]:
-            raise Failed(f"the parts of {volume['name']} are not all there", DAMAGED)
+            raise RefusedError(f"the parts of {volume['name']} are not all there", DAMAGED)
         room(int(volume["size"]))
         into.mkdir()
         process = subprocess.Popen([*WRITE, "--directory", str(into)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -247,25 +269,25 @@ class Archive:
                 packed = (self.folder / blob["digest"][7:]).read_bytes()
                 data = ZstdDecompressor().decompress(packed, max_output_size=PART)
                 if len(data) != int(blob["annotations"][UNPACKED]):
-                    raise Failed(f"a part of {volume['name']} is not as large as it should be", DAMAGED)
+                    raise RefusedError(f"a part of {volume['name']} is not as large as it should be", DAMAGED)
                 process.stdin.write(data)
             process.stdin.close()
         except BrokenPipeError:
             pass
         said = process.stderr.read().decode(errors="replace") if process.stderr else ""
         if process.wait():
-            raise Failed(f"{volume['name']} could not be unpacked: {(said.splitlines() or ['?'])[-1]}", DAMAGED)
+            raise RefusedError(f"{volume['name']} could not be unpacked: {(said.splitlines() or ['?'])[-1]}", DAMAGED)
 
 
 def _small(member: tarfile.TarInfo, content: IO[bytes]) -> bytes:
     if member.size > SMALL:
-        raise Failed(f"{member.name} is larger than such a file is", DAMAGED)
+        raise RefusedError(f"{member.name} is larger than such a file is", DAMAGED)
     return content.read()
 
 
 def _checked(data: bytes, digest: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != digest:
-        raise Failed(f"{digest} is damaged", DAMAGED)
+        raise RefusedError(f"{digest} is damaged", DAMAGED)
     return data
 
 
@@ -274,22 +296,22 @@ def sink(path: str, stdout: IO[bytes]) -> Iterator[IO[bytes]]:
     """Where to write: `-` is stdout; a file is there once it is whole.
 
     Raises:
-        Failed: it is there already, or cannot be written.
+        RefusedError: it is there already, or cannot be written.
     """
     if path == "-":
         yield stdout
         return
     target = Path(path).expanduser()
     if target.exists():
-        raise Failed(f"{target} is there already", USAGE, "another name after -o; nothing is overwritten")
+        raise RefusedError(f"{target} is there already", USAGE, "another name after -o; nothing is overwritten")
     new = target.with_name(f".{target.name}.part")
     try:
-        with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:  # noqa: PTH123
+        with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             yield file
             os.fsync(file.fileno())
         new.replace(target)
     except OSError as error:
-        raise Failed(f"{target}: {error.strerror}", FILE) from None
+        raise RefusedError(f"{target}: {error.strerror}", FILE) from None
     finally:
         new.unlink(missing_ok=True)
 
@@ -299,4 +321,4 @@ def source(path: str, stdin: IO[bytes]) -> IO[bytes]:
     try:
         return stdin if path == "-" else io.BufferedReader(Path(path).expanduser().open("rb", buffering=0))
     except OSError as error:
-        raise Failed(f"{path}: {error.strerror}", FILE) from None
+        raise RefusedError(f"{path}: {error.strerror}", FILE) from None

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""`modulux` on a machine: what keeps and carries its desktops' data. Verbs, flags and exit codes are those of Modulux anywhere else."""
+"""`modulux` on a machine: keeps and carries the desktops' data. Verbs, flags and exit codes are those of Modulux anywhere"""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
 
-from said import CANCELLED, NOT_FOUND, REPOSITORY, Failed  # noqa: E402
+from said import CANCELLED, NOT_FOUND, REPOSITORY, RefusedError
+
 
 def parser() -> argparse.ArgumentParser:
     """What may be said."""
@@ -24,7 +25,12 @@ def parser() -> argparse.ArgumentParser:
     yes = argparse.ArgumentParser(add_help=False)
     yes.add_argument("--yes", "-y", action="store_true", help="do not ask")
     store = argparse.ArgumentParser(add_help=False)
-    store.add_argument("--to", metavar="REPOSITORY", default=os.environ.get("MODULUX_REPOSITORY"), help="a folder here, or sftp:…, rest:…, s3:…")
+    store.add_argument(
+        "--to",
+        metavar="REPOSITORY",
+        default=os.environ.get("MODULUX_REPOSITORY"),
+        help="a folder here, or sftp:…, rest:…, s3:…",
+    )
     store.add_argument("--password-file", metavar="FILE", help="of this container's; without it you are asked")
     one = verbs.add_parser("backup", parents=[common, yes, store], help="keep a desktop, as it is at one moment")
     one.add_argument("desktop")
@@ -33,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("restore", parents=[common, yes, store], help="bring a desktop's data back")
     one.add_argument("snapshot", help="its id, a desktop's name for its latest, or `latest`")
     one.add_argument("--no-start", action="store_true", help="do not wait until the desktop is ready")
-    one = verbs.add_parser("export", parents=[common], help="write a desktop with its data into one file, for `modulux import` elsewhere")
+    one = verbs.add_parser(
+        "export", parents=[common], help="write a desktop with its data into one file, for `modulux import` elsewhere"
+    )
     one.add_argument("desktop")
     one.add_argument("--output", "-o", required=True, metavar="FILE", help="what to write; `-` is stdout")
     one.add_argument("--without-data", action="store_true", help="homes and shares stay here")
@@ -50,7 +58,15 @@ def parser() -> argparse.ArgumentParser:
 
 def obey(said: argparse.Namespace) -> None:
     """Do it, and print what came of it."""
-    do = {"backup": backup, "snapshots": snapshots, "restore": restore, "export": export, "import": bring, "storage": storage, "ps": ps}
+    do = {
+        "backup": backup,
+        "snapshots": snapshots,
+        "restore": restore,
+        "export": export,
+        "import": bring,
+        "storage": storage,
+        "ps": ps,
+    }
     if said.verb in {"settle", "begin-anew"}:
         import machine
 
@@ -66,14 +82,15 @@ def _repository(said: argparse.Namespace) -> Any:
     from repository import Repository
 
     if not said.to:
-        raise Failed("where to is not said", REPOSITORY, "--to FOLDER, sftp:USER@HOST:/FOLDER, rest:…, s3:…")
+        raise RefusedError("where to is not said", REPOSITORY, "--to FOLDER, sftp:USER@HOST:/FOLDER, rest:…, s3:…")
     if shutil.which("restic") is None:
-        raise Failed("restic is missing", NOT_FOUND)
+        raise RefusedError("restic is missing", NOT_FOUND)
     return Repository(said.to, said.password_file)
 
 
 def backup(said: argparse.Namespace) -> tuple[Any, str]:
     from keeping import backup as keep
+
     from machine import desktop
 
     desktop(said.desktop)
@@ -86,7 +103,9 @@ def backup(said: argparse.Namespace) -> tuple[Any, str]:
 def snapshots(said: argparse.Namespace) -> tuple[Any, str]:
     every = _repository(said).snapshots()
     data = [{"id": s.id, "time": s.time, "desktop": s.desktop, "tags": list(s.tags)} for s in every]
-    return data, "\n".join(f"{s.id[:8]}  {s.time[:16].replace('T', ' ')}  {s.desktop}" for s in every) or "nothing is kept there"
+    return data, "\n".join(
+        f"{s.id[:8]}  {s.time[:16].replace('T', ' ')}  {s.desktop}" for s in every
+    ) or "nothing is kept there"
 
 
 def restore(said: argparse.Namespace) -> tuple[Any, str]:
@@ -113,7 +132,7 @@ def bring(said: argparse.Namespace) -> tuple[Any, str]:
     from carrying import source
 
     if said.file == "-" and not said.yes:
-        raise Failed("what comes by stdin cannot be asked about", CANCELLED, "--yes")
+        raise RefusedError("what comes by stdin cannot be asked about", CANCELLED, "--yes")
     done = take(source(said.file, sys.stdin.buffer), yes=said.yes, start=not said.no_start)
     return done, f"{done['desktop']} has the data of {done['digest']}."
 
@@ -133,8 +152,17 @@ def ps(_: argparse.Namespace) -> tuple[Any, str]:
     data = []
     for name in desktops():
         states = [status.get(c, ("missing", False)) for c in desktop(name).noted["containers"]]
-        data.append({"desktop": name, "running": sum(phase == "running" for phase, _ in states), "ready": all(r for _, r in states), "containers": len(states)})
-    rows = [f"{d['desktop']}  {d['running']} of {d['containers']} containers run{', ready' if d['ready'] else ''}" for d in data]
+        data.append(
+            {
+                "desktop": name,
+                "running": sum(phase == "running" for phase, _ in states),
+                "ready": all(r for _, r in states),
+                "containers": len(states),
+            }
+        )
+    rows = [
+        f"{d['desktop']}  {d['running']} of {d['containers']} containers run{', ready' if d['ready'] else ''}" for d in data
+    ]
     return data, "\n".join(rows)
 
 
@@ -143,7 +171,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         obey(parser().parse_args())
-    except Failed as error:
+    except RefusedError as error:
         sys.stderr.write(f"modulux: {error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
         return error.code
     except BrokenPipeError:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from machine import LAYING, Desktop, Machine, alone, desktop, lay, replace, room
 from repository import OURS, WARM, Reading, Repository
-from said import DAMAGED, NEWER, NOT_FOUND, Failed, confirm, tell
+from said import DAMAGED, NEWER, NOT_FOUND, RefusedError, confirm, tell
+
+from machine import LAYING, Desktop, Machine, alone, desktop, lay, replace, room
 
 LONGEST = 100.0
 """Seconds that the desktop may stand still; PID 1 lets it go on after two minutes."""
@@ -22,7 +23,7 @@ def backup(name: str, repository: Repository, tags: Sequence[str], *, yes: bool)
     """Keep the desktop. Read once while it runs, and once more, what has changed since, while those stand still who can write.
 
     Raises:
-        Failed: nothing was kept.
+        RefusedError: nothing was kept.
     """
     began = time.monotonic()
     one = desktop(name)
@@ -90,7 +91,9 @@ def _warm(one: Desktop, repository: Repository, at: datetime) -> None:
         (one.folder / "desktop/manifest.json").unlink()
     tell(f"reading {one.name}")
     when = f"{at:%Y-%m-%d %H:%M:%S}"
-    repository.do("backup", "--quiet", "--time", when, "--tag", WARM, "--tag", f"desktop:{one.name}", "desktop", "volumes", cwd=one.folder)
+    repository.do(
+        "backup", "--quiet", "--time", when, "--tag", WARM, "--tag", f"desktop:{one.name}", "desktop", "volumes", cwd=one.folder
+    )
 
 
 def _forget_warm(one: Desktop, repository: Repository) -> None:
@@ -103,16 +106,18 @@ def restore(word: str, repository: Repository, *, yes: bool, start: bool) -> dic
     """Bring a desktop's data back: whole into folders beside, then all of it in place of what is there.
 
     Raises:
-        Failed: nothing was changed, or the desktop does not get ready with it.
+        RefusedError: nothing was changed, or the desktop does not get ready with it.
     """
     stored = repository.find(word)
     said = repository.manifest(stored.id)
     one = desktop(str(said.get("desktop", "")))
     if int(said.get("format", 0)) > one.noted["snapshot_format"]:
-        raise Failed(f"the snapshot was made by Modulux {said.get('modulux')}, in a format that this one does not know", NEWER)
+        raise RefusedError(
+            f"the snapshot was made by Modulux {said.get('modulux')}, in a format that this one does not know", NEWER
+        )
     parts = [str(v["name"]) for v in said.get("volumes", []) if v.get("name") in one.parts]
     if not parts:
-        raise Failed(f"the snapshot holds nothing that `{one.name}` has on this machine", NOT_FOUND)
+        raise RefusedError(f"the snapshot holds nothing that `{one.name}` has on this machine", NOT_FOUND)
     taken = str(said["taken"])[:16].replace("T", " ")
     confirm(f"`{one.name}` is stopped, and what it holds now is replaced by its state of {taken}. Go on?", yes)
     with alone():
@@ -132,6 +137,6 @@ def _bring(one: Desktop, repository: Repository, snapshot: str, parts: Sequence[
     for part in parts:
         brought = LAYING / "volumes" / part
         if not brought.is_dir() or brought.is_symlink():
-            raise Failed(f"the snapshot does not hold {part}, which it names", DAMAGED)
+            raise RefusedError(f"the snapshot does not hold {part}, which it names", DAMAGED)
         brought.rename(LAYING / one.volume(part))
     (LAYING / "volumes").rmdir()

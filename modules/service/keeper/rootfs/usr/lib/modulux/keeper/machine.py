@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from said import ENGINE, HOST, NOT_FOUND, Failed, tell
+from said import ENGINE, HOST, NOT_FOUND, RefusedError, tell
 
 CONTROL = "/keep/machine/control"
 MADE = Path("/keep/made")
@@ -74,10 +74,10 @@ def desktop(name: str) -> Desktop:
     """The desktop of that name.
 
     Raises:
-        Failed: this machine has none such.
+        RefusedError: this machine has none such.
     """
     if name not in desktops():
-        raise Failed(f"this machine has no desktop `{name}`", NOT_FOUND, f"it has: {', '.join(desktops())}")
+        raise RefusedError(f"this machine has no desktop `{name}`", NOT_FOUND, f"it has: {', '.join(desktops())}")
     return Desktop(name)
 
 
@@ -90,7 +90,7 @@ class Machine:
         try:
             self.line.connect(CONTROL)
         except OSError as error:
-            raise Failed(f"the machine does not answer: {error}", ENGINE) from None
+            raise RefusedError(f"the machine does not answer: {error}", ENGINE) from None
         self.answers = self.line.makefile("r", errors="replace")
 
     def __enter__(self) -> Machine:
@@ -104,7 +104,7 @@ class Machine:
         """The lines of the answer.
 
         Raises:
-            Failed: it refused.
+            RefusedError: it refused.
         """
         self.line.sendall("\t".join(words).encode() + b"\n")
         lines: list[str] = []
@@ -113,9 +113,9 @@ class Machine:
             if text == "ok":
                 return lines
             if text.startswith("error"):
-                raise Failed(f"the machine: {text.removeprefix('error').strip()}", ENGINE)
+                raise RefusedError(f"the machine: {text.removeprefix('error').strip()}", ENGINE)
             lines.append(text)
-        raise Failed("the machine ended the line", ENGINE)
+        raise RefusedError("the machine ended the line", ENGINE)
 
     def status(self) -> dict[str, tuple[str, bool]]:
         """Each container's phase, and whether it is ready."""
@@ -138,7 +138,7 @@ class Machine:
         """Stop them and wait for it.
 
         Raises:
-            Failed: one does not end.
+            RefusedError: one does not end.
         """
         for name in containers:
             self.ask("stop", name)
@@ -148,18 +148,18 @@ class Machine:
         """Start them and wait until they are ready.
 
         Raises:
-            Failed: one does not get ready.
+            RefusedError: one does not get ready.
         """
         for name in containers:
             self.ask("start", name)
         if ready:
             self._wait(containers, lambda _, ready: ready, READY, "is not ready")
 
-    def _wait(self, containers: Sequence[str], holds, seconds: float, lacks: str) -> None:  # noqa: ANN001
+    def _wait(self, containers: Sequence[str], holds, seconds: float, lacks: str) -> None:
         deadline = time.monotonic() + seconds
         while left := [name for name, state in self.status().items() if name in containers and not holds(*state)]:
             if time.monotonic() > deadline:
-                raise Failed(f"{left[0]} {lacks} after {seconds:.0f} s", ENGINE)
+                raise RefusedError(f"{left[0]} {lacks} after {seconds:.0f} s", ENGINE)
             time.sleep(0.2)
 
 
@@ -173,7 +173,7 @@ def alone() -> Iterator[None]:
             tell("another command is under way; waiting")
             fcntl.flock(file, fcntl.LOCK_EX)
         if STALE.exists():
-            raise Failed("volumes have just been replaced", ENGINE, "the same command again, in a moment")
+            raise RefusedError("volumes have just been replaced", ENGINE, "the same command again, in a moment")
         yield
 
 
@@ -181,11 +181,11 @@ def room(size: int) -> None:
     """See that `size` bytes fit where volumes lie.
 
     Raises:
-        Failed: they do not.
+        RefusedError: they do not.
     """
     free = shutil.disk_usage(STAGING).free
     if size + SPARE > free:
-        raise Failed(f"{size // 1024**2} MB are needed on the machine's disk, and {free // 1024**2} MB are free", HOST)
+        raise RefusedError(f"{size // 1024**2} MB are needed on the machine's disk, and {free // 1024**2} MB are free", HOST)
 
 
 def lay() -> Path:
@@ -201,7 +201,7 @@ def clear(folder: Path) -> None:
     if not folder.is_dir() or folder.is_symlink():
         return
 
-    def again(what, path: str, _: object) -> None:  # noqa: ANN001
+    def again(what, path: str, _: object) -> None:
         os.chmod(os.path.dirname(path), 0o700)  # noqa: PTH101, PTH120
         with contextlib.suppress(OSError):
             what(path)
@@ -219,7 +219,7 @@ def replace(one: Desktop, *, start: bool = True) -> None:
     Once LAYING is called LAID it is decided: PID 1 completes it, at the next start of the machine if need be.
 
     Raises:
-        Failed: the desktop does not stop, or does not get ready again.
+        RefusedError: the desktop does not stop, or does not get ready again.
     """
     os.sync()
     containers = one.noted["containers"]

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from said import DAMAGED, NOT_FOUND, PASSWORD, REPOSITORY, Failed, answer, confirm, tell
+from said import DAMAGED, NOT_FOUND, PASSWORD, REPOSITORY, RefusedError, answer, confirm, tell
 
 OURS, WARM = "modulux", "modulux-warm"
 GATE = "/tmp/gate"
@@ -57,34 +57,43 @@ class Repository:
 
     def run(self, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["restic", *words], env=self.environment(), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+            ["restic", *words],
+            env=self.environment(),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
 
     def do(self, *words: str, cwd: Path | None = None) -> str:
         """What a command of restic's prints.
 
         Raises:
-            Failed: it failed.
+            RefusedError: it failed.
         """
         done = self.run(*words, cwd=cwd)
-        if _is(done.returncode, done.stderr, LOCKED) and not self.run("unlock", "--quiet").returncode:  # locks of the dead alone
+        if (
+            _is(done.returncode, done.stderr, LOCKED) and not self.run("unlock", "--quiet").returncode
+        ):  # locks of the dead alone
             done = self.run(*words, cwd=cwd)
         if done.returncode:
             raise self.failure(done.returncode, done.stderr)
         return done.stdout
 
-    def failure(self, status: int, said: str) -> Failed:
+    def failure(self, status: int, said: str) -> RefusedError:
         """How restic's end is told."""
         lines = [line for line in said.splitlines() if line.strip()]
         if _is(status, said, WRONG):
-            return Failed(f"{self.shown}: wrong password", PASSWORD)
-        return Failed(f"{self.shown}: {(lines or [f'restic ended with {status}'])[-1]}", REPOSITORY)
+            return RefusedError(f"{self.shown}: wrong password", PASSWORD)
+        return RefusedError(f"{self.shown}: {(lines or [f'restic ended with {status}'])[-1]}", REPOSITORY)
 
     def there(self, yes: bool) -> None:
         """See to it that there is one, made after a yes.
 
         Raises:
-            Failed: it cannot be opened, or nobody said yes.
+            RefusedError: it cannot be opened, or nobody said yes.
         """
         done = self.run("cat", "config", "--no-lock", "--quiet")
         if not done.returncode:
@@ -110,7 +119,7 @@ class Repository:
         """The snapshot that is meant: the beginning of its id, `latest`, or a desktop's name for its latest.
 
         Raises:
-            Failed: there is none, or several begin so.
+            RefusedError: there is none, or several begin so.
         """
         every = self.snapshots()
         named = every if word == "latest" else [s for s in every if s.desktop == word]
@@ -118,19 +127,19 @@ class Repository:
         if named:
             return named[-1]
         if len(begin) != 1:
-            raise Failed(f"no snapshot `{word}` in {self.shown}", NOT_FOUND, "modulux snapshots lists them")
+            raise RefusedError(f"no snapshot `{word}` in {self.shown}", NOT_FOUND, "modulux snapshots lists them")
         return begin[0]
 
     def manifest(self, snapshot: str) -> dict[str, Any]:
         """What a snapshot says of itself.
 
         Raises:
-            Failed: it says nothing that can be read.
+            RefusedError: it says nothing that can be read.
         """
         try:
             return dict(json.loads(self.do("dump", "--no-lock", snapshot, "/desktop/manifest.json")))
         except ValueError:
-            raise Failed("what the snapshot says of itself cannot be read", DAMAGED) from None
+            raise RefusedError("what the snapshot says of itself cannot be read", DAMAGED) from None
 
 
 def _is(status: int, said: str, kind: tuple[int, str]) -> bool:
@@ -142,12 +151,12 @@ def _password(file: str | None) -> str:
         try:
             return Path(file).expanduser().read_text().rstrip("\r\n")
         except OSError as error:
-            raise Failed(f"{file}: {error.strerror}", PASSWORD) from None
+            raise RefusedError(f"{file}: {error.strerror}", PASSWORD) from None
     return answer("password of the repository:", hidden=True)
 
 
 class Reading:
-    """A `restic backup` that waits, once it has opened the repository, until it is let go: so a desktop need not stand still for that.
+    """A `restic backup` that waits, once it has opened the repository, until it is let go: nobody need stand still for that.
 
     restic opens its `--exclude-file` after the repository and before any file: a pipe of ours, which holds no pattern.
     """
@@ -158,10 +167,25 @@ class Reading:
             os.unlink(GATE)  # noqa: PTH108
         os.mkfifo(GATE, 0o600)
         self.gate = -1
-        self.begun = datetime.now()
-        words = ["restic", "backup", "--json", "--exclude-file", GATE, *(w for tag in tags for w in ("--tag", tag)), "desktop", "volumes"]
+        self.begun = datetime.now().astimezone()
+        words = [
+            "restic",
+            "backup",
+            "--json",
+            "--exclude-file",
+            GATE,
+            *(w for tag in tags for w in ("--tag", tag)),
+            "desktop",
+            "volumes",
+        ]
         self.process = subprocess.Popen(
-            words, env=repository.environment(), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            words,
+            env=repository.environment(),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def at_gate(self) -> None:
@@ -182,17 +206,24 @@ class Reading:
         """What it made, after so many seconds at most.
 
         Raises:
-            Failed: a file could not be read, restic failed, or it took longer.
+            RefusedError: a file could not be read, restic failed, or it took longer.
         """
         try:
             out, said = self.process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             self.end()
-            raise Failed(f"what had changed could not be kept within {seconds:.0f} s, and the desktop cannot stand still longer", REPOSITORY) from None
+            raise RefusedError(
+                f"what had changed could not be kept within {seconds:.0f} s, and the desktop cannot stand still longer",
+                REPOSITORY,
+            ) from None
         summary = next((item for line in out.splitlines() if (item := _read(line)).get("message_type") == "summary"), {})
         if self.process.returncode == INCOMPLETE and summary:
             self.repository.run("forget", "--quiet", str(summary["snapshot_id"]))
-            raise Failed(f"a file could not be read: {(said.splitlines() or ['?'])[0]}", REPOSITORY, "nothing was kept; run the same command again")
+            raise RefusedError(
+                f"a file could not be read: {(said.splitlines() or ['?'])[0]}",
+                REPOSITORY,
+                "nothing was kept; run the same command again",
+            )
         if self.process.returncode or not summary:
             raise self.repository.failure(self.process.returncode, said)
         return summary

@@ -11,7 +11,7 @@ ENQUIRY = "\x05"
 Said = Callable[[str], None]
 
 
-class Failed(Exception):
+class RefusedError(Exception):
     """Why it was not done; exit codes are those of Modulux anywhere else (`src/modulux/errors.py`)."""
 
     def __init__(self, why: str, code: int = 1, hint: str = "") -> None:
@@ -34,13 +34,17 @@ def answer(question: str, *, hidden: bool = False) -> str:
     """What a person types.
 
     Raises:
-        Failed: nobody is there.
+        RefusedError: nobody is there.
     """
     sys.stderr.write(question + " " + (ENQUIRY if hidden else ""))
     sys.stderr.flush()
     line = sys.stdin.buffer.readline().decode(errors="surrogateescape")
     if not line.endswith("\n"):
-        raise Failed(f"{question} Nobody is there to ask", CANCELLED, "--yes answers what is asked, --password-file FILE gives a password")
+        raise RefusedError(
+            f"{question} Nobody is there to ask",
+            CANCELLED,
+            "--yes answers what is asked, --password-file FILE gives a password",
+        )
     return line.rstrip("\r\n")
 
 
@@ -48,7 +52,7 @@ def confirm(question: str, yes: bool) -> None:
     """Go on only after a yes.
 
     Raises:
-        Failed: it was a no.
+        RefusedError: it was a no.
     """
     if not yes and answer(f"{question} [y/N]").strip().lower() not in {"y", "yes"}:
-        raise Failed("nothing was done", CANCELLED)
+        raise RefusedError("nothing was done", CANCELLED)

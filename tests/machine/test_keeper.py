@@ -40,10 +40,12 @@ class NoEngine:
 def there(here: World, disk: Path, tmp_path: Path) -> Keeper:
     if reason := why_not():
         pytest.skip(reason)
-    machine = Machine.model_validate({"name": "m", "desktops": [NAME], "services": ["keeper"]})
+    machine = Machine.model_validate({"name": "m", "desktops": [NAME], "services": ["keeper"], "login": {"password": "none"}})
     plan = plan_machine(machine, CATALOG, desktop)
     note_desktops(machine, plan, CATALOG, NoEngine(), here.folder / "etc/machine/desktops")  # type: ignore[arg-type]
-    own = [c.name for c in plan.containers if c.name.startswith(f"modulux.{NAME}.")]
+    noted = json.loads((here.folder / f"etc/machine/desktops/{NAME}/desktop.json").read_text())
+    assert noted["beside"] == ["modulux.m.login"], "it has the Documents"
+    own = [*noted["containers"], *noted["beside"]]
     its = next(c for c in plan.containers if c.custody)
     for name in own:
         group(here, name)
@@ -53,6 +55,10 @@ def there(here: World, disk: Path, tmp_path: Path) -> Keeper:
     boot(here, disk, "custody keeper", *lines, *[f"run {name} always" for name in own])
     here.hears("desktop ready", 30)
     return keeper(here, its, home)
+
+
+def noted_of(there: Keeper) -> dict[str, Any]:
+    return dict(json.loads((there.here.folder / f"etc/machine/desktops/{NAME}/desktop.json").read_text()))
 
 
 def place(there: Keeper, part: str = "openbox.home") -> Path:
@@ -81,6 +87,7 @@ def test_a_snapshot_is_one_that_is_known_anywhere_and_comes_back_whole(there: Ke
     assert first["frozen"] > 0
     frozen = there.here.machine / "groups" / f"modulux.{NAME}.openbox" / "cgroup.freeze"
     assert frozen.read_text() == "0", "it goes on"
+    assert {f"modulux.{NAME}.openbox", "modulux.m.login"} <= set(noted_of(there)["writers"])
 
     with_password = Repository(str(there.home / "repository"), PASSWORD.encode())
     source = Source(with_password, with_password.find(NAME))

@@ -46,6 +46,7 @@ class Noted:
         file: its desktop file, as it is anywhere else, which a snapshot and an export hold.
         volumes: those that hold data: their names without the desktop's, and where its modules see them.
         containers: all of its own, which stop while its data is replaced.
+        beside: those of the machine that have its data before them too, such as the console, and start anew afterwards.
         writers: those that can write the data.
         modules: ids of those that are a person's own.
         record: of an export (`carry/record.py`), without volumes.
@@ -56,6 +57,7 @@ class Noted:
     file: dict[str, Any]
     volumes: list[dict[str, str]]
     containers: list[str]
+    beside: list[str]
     writers: list[str]
     modules: list[str]
     record: dict[str, Any]
@@ -77,10 +79,11 @@ def note_desktops(machine: Machine, plan: Plan, catalog: Catalog, engine: Engine
         into = folder / desktop.name
         into.mkdir(parents=True)
         own = [c for c in plan.containers if _belongs(c, desktop.name, catalog)]
+        beside = [c for c in plan.containers if c not in own and not c.custody]
         anywhere = resolve(desktop, catalog, HostFacts(timezone=machine.timezone, devices=frozenset(DEVICES)))
         prefix = container_name(desktop.name, "")
         kept = [name.removeprefix(prefix) for name in keepers[0].custody if name.startswith(prefix)]
-        _note(desktop, own, kept, _Anywhere(anywhere, catalog), into)
+        _note(desktop, (own, beside), kept, _Anywhere(anywhere, catalog), into)
         write_lock(into, _locked(engine, own))
 
 
@@ -97,7 +100,12 @@ class _Anywhere:
     catalog: Catalog
 
 
-def _note(desktop: Desktop, own: Sequence[Container], kept: Sequence[str], anywhere: _Anywhere, into: Path) -> None:
+Both = tuple[Sequence[Container], Sequence[Container]]
+"""A desktop's own containers, and the machine's others."""
+
+
+def _note(desktop: Desktop, containers: Both, kept: Sequence[str], anywhere: _Anywhere, into: Path) -> None:
+    own, others = containers
     brought = keep_recipes(anywhere.catalog, anywhere.plan.images, into / MODULES)
     layout = form.Layout(into)
     layout.start()
@@ -107,7 +115,7 @@ def _note(desktop: Desktop, own: Sequence[Container], kept: Sequence[str], anywh
     for left in ("made", "oci-layout"):
         _remove(into / left)
     names = {container_name(desktop.name, part) for part in kept}
-    writers = [c.name for c in own if any(m.source in names and not m.read_only for m in c.mounts)]
+    writers = [c.name for c in (*own, *others) if any(m.source in names and not m.read_only for m in c.mounts)]
     record = Record(
         format=form.FORMAT,
         desktop=desktop.name,
@@ -125,6 +133,7 @@ def _note(desktop: Desktop, own: Sequence[Container], kept: Sequence[str], anywh
         file=record.file,
         volumes=[{"name": part, "at": seen_at(part, desktop)} for part in kept],
         containers=[c.name for c in own],
+        beside=[c.name for c in others if any(m.source in names for m in c.mounts)],
         writers=writers,
         modules=brought,
         record=record.model_dump(mode="json", by_alias=True),

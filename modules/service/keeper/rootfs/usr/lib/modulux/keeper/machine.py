@@ -22,7 +22,8 @@ MADE = Path("/keep/made")
 DESKTOPS = Path("/keep/desktops")
 STAGING = Path("/keep/staging")
 STALE = Path("/tmp/stale")
-"""Is there once volumes were replaced: this container still has before it what was. Who serves then has it started again."""
+"""Is there once volumes were replaced, and names containers that still have before them what was, as this one has. Once its
+command has said what came of it, who serves has all of them started anew."""
 
 LAID, LAYING, BEFORE = STAGING / "laid", STAGING / "laying", STAGING / "before"
 ENDED = ("ended",)
@@ -229,7 +230,7 @@ def replace(one: Desktop, *, start: bool = True) -> None:
             machine.stop(containers)
             LAYING.rename(LAID)
             _be_sure(STAGING)
-            STALE.touch()
+            STALE.write_text("\n".join(one.noted["beside"]))
             machine.ask("take")
         finally:
             if not LAID.exists():  # else not all is in its place
@@ -251,11 +252,12 @@ def settle() -> None:
     """Complete what a command that was killed had decided, and remove what it had not."""
     if LAID.is_dir():
         names = {path.name.split(".")[1] for path in LAID.iterdir() if path.name.startswith("modulux.")}
-        containers = [c for name in names & set(desktops()) for c in Desktop(name).noted["containers"]]
+        noted = [Desktop(name).noted for name in names & set(desktops())]
+        containers = [c for said in noted for c in said["containers"]]
         with Machine() as machine:
             machine.stop(containers)
             try:
-                STALE.touch()
+                STALE.write_text("\n".join(c for said in noted for c in said["beside"]))
                 machine.ask("take")
             finally:
                 machine.start(containers, ready=False)
@@ -264,7 +266,8 @@ def settle() -> None:
 
 
 def begin_anew() -> None:
-    """Have this very container started again; services of a machine go by its name."""
-    name = f"modulux.{os.uname().nodename}.{os.environ['MODULUX_NAME']}"
+    """Have those that see old volumes started again, this very container last; services of a machine go by its name."""
+    names = STALE.read_text().split()
     with Machine() as machine:
-        machine.ask("restart", name)
+        for name in (*names, f"modulux.{os.uname().nodename}.{os.environ['MODULUX_NAME']}"):
+            machine.ask("restart", name)

@@ -87,10 +87,13 @@ pid_t stand_still(const void *whom, struct job *const *wanted) {
   until = now() + STILL_TIME;
   for (int i = 0; wanted[i] && count < MOST; i++) {
     if (wanted[i]->phase != RUNNING) continue;
+    group_file(path, sizeof path, wanted[i], "cgroup.freeze");
+    if (write_text(path, "1")) {
+      failed |= errno != ENOENT && errno != ENODEV; /* it has ended just now */
+      continue;
+    }
     still[count++] = wanted[i];
     still[count] = NULL;
-    group_file(path, sizeof path, wanted[i], "cgroup.freeze");
-    failed |= write_text(path, "1");
   }
   pid_t pid = failed ? -1 : branch("still");
   if (pid == 0) _exit(!all_stand());

@@ -84,7 +84,7 @@ class Repository:
 
     def failure(self, status: int, said: str) -> RefusedError:
         """How restic's end is told."""
-        lines = [line for line in said.splitlines() if line.strip()]
+        lines = [_plainly(line) for line in said.splitlines() if line.strip()]
         if _is(status, said, WRONG):
             return RefusedError(f"{self.shown}: wrong password", PASSWORD)
         return RefusedError(f"{self.shown}: {(lines or [f'restic ended with {status}'])[-1]}", REPOSITORY)
@@ -140,6 +140,11 @@ class Repository:
             return dict(json.loads(self.do("dump", "--no-lock", snapshot, "/desktop/manifest.json")))
         except ValueError:
             raise RefusedError("what the snapshot says of itself cannot be read", DAMAGED) from None
+
+
+def _plainly(line: str) -> str:
+    """restic says why as JSON where it was asked for JSON."""
+    return str(_read(line).get("message", line)).strip().splitlines()[0].removeprefix("Fatal: ")
 
 
 def _is(status: int, said: str, kind: tuple[int, str]) -> bool:
@@ -233,8 +238,12 @@ class Reading:
         if self.process.poll() is None:
             self.process.send_signal(2)
             with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.5)
+            self.go()  # who is told to end before, and then reads, makes nothing of it
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
             self.process.kill()
+            self.process.wait()
         self.go()
 
 

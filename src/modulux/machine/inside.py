@@ -24,8 +24,8 @@ MAGIC = b"\0modulux keeper 1\n"
 ENQUIRY = b"\x05"
 """Ends a question whose answer is not to be seen."""
 
-ANSWERS = 60.0
-"""Seconds in which a command must be taken: under emulation Python is slow to wake."""
+PATIENCE = (5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds in which a command must be taken, each time longer: what comes while nobody is there, as after a restore, is lost."""
 
 LOST = 180.0
 """Seconds of silence after which nobody is there any more: a command says every five that it is still at it."""
@@ -43,22 +43,22 @@ def begin(keeper: Path, words: Sequence[str]) -> Talk:
     Raises:
         NotReadyError: nobody takes it.
     """
-    deadline = time.monotonic() + ANSWERS
     hint = "`services: [keeper]` in the machine file, and a machine that is ready"
-    while time.monotonic() < deadline:
+    for patience in PATIENCE:
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             line.connect(str(keeper))
+            line.settimeout(patience)
             line.sendall(MAGIC + _frame(b"a", json.dumps(list(words)).encode()))
-            line.settimeout(deadline - time.monotonic())
             if Talk.taken(line):
                 line.settimeout(LOST)
                 return Talk(line)
         except TimeoutError:
-            break
+            pass
         except OSError as error:
+            line.close()
             raise NotReadyError(f"the machine does not answer: {error}", hint=hint) from None
-        line.close()
+        line.close()  # what it may have begun ends with that
         time.sleep(PAUSE)
     raise NotReadyError("nothing in this machine keeps its data, or it does not answer", hint=hint)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.machine.test_init_keeping import group
 from tests.machine.test_init_state import boot, disk
+from tests.support.cli import Cli
 from tests.support.keeper import PASSWORD, Keeper, keeper, kept, why_not
 from tests.support.pid1 import World
 from tests.unit.test_machine_compose import CATALOG, desktop
@@ -197,3 +198,24 @@ def test_it_says_where_the_data_lies_and_who_runs(there: Keeper) -> None:
     (found,) = result(there.run("ps", "--json"))
     assert found["running"] == found["containers"] > 2
     assert found["ready"]
+
+
+@pytest.mark.slow
+def test_what_left_the_machine_is_a_desktop_under_podman(there: Keeper, tmp_path: Path) -> None:
+    """An export by `import`, a snapshot by `restore`: with the file in the home, and drawn, for `up` waits until it is."""
+    cli = Cli("podman", env={"XDG_DATA_HOME": str(tmp_path / "data")})
+    write(there, "old")
+    there.run("backup", NAME, "--yes", *kept())
+    write(there, "carried")
+    (tmp_path / "file").write_bytes(there.run("export", NAME, "-o", "-").stdout)
+    repository = ["--to", str(there.home / "repository"), "--password-file", str(there.home / "password")]
+    for name, text, *words in (
+        ("t-carried", "carried", "import", str(tmp_path / "file"), "--trust"),
+        ("t-restored", "old", "restore", NAME, *repository),
+    ):
+        try:
+            cli.run(*words, "--as", name, "--yes")
+            cli.run("up", name, "--yes")
+            assert cli.inside(name, "openbox", "cat ~/letter; stat -c ' %u' ~/letter").split() == [text, "1000"]
+        finally:
+            cli.run("down", name, "--volumes", "--yes", status=None)

@@ -202,7 +202,7 @@ def test_it_says_where_the_data_lies_and_who_runs(there: Keeper) -> None:
 
 @pytest.mark.slow
 def test_what_left_the_machine_is_a_desktop_under_podman(there: Keeper, tmp_path: Path) -> None:
-    """An export by `import`, a snapshot by `restore`: with the file in the home, and drawn, for `up` waits until it is."""
+    """An export by `import`, a snapshot by `restore`: with the file in the home, and drawn, for `up` waits until it is. And back."""
     cli = Cli("podman", env={"XDG_DATA_HOME": str(tmp_path / "data")})
     write(there, "old")
     there.run("backup", NAME, "--yes", *kept())
@@ -217,5 +217,15 @@ def test_what_left_the_machine_is_a_desktop_under_podman(there: Keeper, tmp_path
             cli.run(*words, "--as", name, "--yes")
             cli.run("up", name, "--yes")
             assert cli.inside(name, "openbox", "cat ~/letter; stat -c ' %u' ~/letter").split() == [text, "1000"]
+            cli.inside(name, "openbox", f"echo {name} > ~/letter")
+            if name == "t-carried":
+                cli.run("export", name, "-o", str(tmp_path / "with-images"), "--yes")
+                there.run("import", "-", "--as", NAME, "--yes", given=(tmp_path / "with-images").read_bytes())
+            else:
+                cli.run("backup", name, *repository)
+                for path in (there.home / "repository").rglob("*"):
+                    os.chown(path, 1000, 1000)  # it was this host's root who wrote
+                there.run("restore", name, "--as", NAME, "--yes", *kept())
+            assert letter(there).strip() == name
         finally:
             cli.run("down", name, "--volumes", "--yes", status=None)

@@ -176,8 +176,8 @@ def _put(output: IO[bytes], name: str, data: bytes) -> None:
     output.write(bytes(-len(data) % 512))
 
 
-def bring(stream: IO[bytes], *, yes: bool, start: bool) -> dict[str, Any]:
-    """Let a desktop of this machine have the data that an archive holds.
+def bring(stream: IO[bytes], *, name: str | None, yes: bool, start: bool) -> dict[str, Any]:
+    """Let a desktop of this machine have the data that an archive holds: the one that is called so, or `name`.
 
     Raises:
         RefusedError: nothing was changed, or the desktop does not get ready with it.
@@ -188,7 +188,7 @@ def bring(stream: IO[bytes], *, yes: bool, start: bool) -> dict[str, Any]:
         folder.mkdir(mode=0o700)
         try:
             archive = Archive(stream, folder)
-            one = desktop(archive.record["desktop"])
+            one = desktop(name or archive.record["desktop"])
             volumes = [v for v in archive.record["volumes"] if v["name"] in one.parts]
             if not volumes:
                 raise RefusedError(f"it holds no data that `{one.name}` has on this machine", NOT_FOUND)

@@ -24,6 +24,11 @@ def parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     yes = argparse.ArgumentParser(add_help=False)
     yes.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    into = argparse.ArgumentParser(add_help=False)
+    into.add_argument(
+        "--as", dest="name", metavar="DESKTOP", help="which of this machine's desktops gets it, if it was called otherwise"
+    )
+    into.add_argument("--no-start", action="store_true", help="do not wait until the desktop is ready")
     store = argparse.ArgumentParser(add_help=False)
     store.add_argument(
         "--to",
@@ -36,18 +41,18 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("desktop")
     one.add_argument("--tag", action="append", default=[], help="a word of yours by which to find it again")
     verbs.add_parser("snapshots", parents=[common, store], help="list what is kept")
-    one = verbs.add_parser("restore", parents=[common, yes, store], help="bring a desktop's data back")
+    one = verbs.add_parser("restore", parents=[common, yes, store, into], help="bring a desktop's data back")
     one.add_argument("snapshot", help="its id, a desktop's name for its latest, or `latest`")
-    one.add_argument("--no-start", action="store_true", help="do not wait until the desktop is ready")
     one = verbs.add_parser(
         "export", parents=[common], help="write a desktop with its data into one file, for `modulux import` elsewhere"
     )
     one.add_argument("desktop")
     one.add_argument("--output", "-o", required=True, metavar="FILE", help="what to write; `-` is stdout")
     one.add_argument("--without-data", action="store_true", help="homes and shares stay here")
-    one = verbs.add_parser("import", parents=[common, yes], help="let a desktop of this machine have the data of such a file")
+    one = verbs.add_parser(
+        "import", parents=[common, yes, into], help="let a desktop of this machine have the data of such a file"
+    )
     one.add_argument("file", help="`-` is stdin")
-    one.add_argument("--no-start", action="store_true", help="do not wait until the desktop is ready")
     one = verbs.add_parser("storage", parents=[common], help="where the data lies, and how large it is")
     one.add_argument("what", choices=["show"])
     verbs.add_parser("ps", parents=[common], help="the machine's desktops")
@@ -111,7 +116,7 @@ def snapshots(said: argparse.Namespace) -> tuple[Any, str]:
 def restore(said: argparse.Namespace) -> tuple[Any, str]:
     from keeping import restore as back
 
-    done = back(said.snapshot, _repository(said), yes=said.yes, start=not said.no_start)
+    done = back(said.snapshot, _repository(said), name=said.name, yes=said.yes, start=not said.no_start)
     return done, f"{done['desktop']} is back as it was."
 
 
@@ -133,7 +138,7 @@ def bring(said: argparse.Namespace) -> tuple[Any, str]:
 
     if said.file == "-" and not said.yes:
         raise RefusedError("what comes by stdin cannot be asked about", CANCELLED, "--yes")
-    done = take(source(said.file, sys.stdin.buffer), yes=said.yes, start=not said.no_start)
+    done = take(source(said.file, sys.stdin.buffer), name=said.name, yes=said.yes, start=not said.no_start)
     return done, f"{done['desktop']} has the data of {done['digest']}."
 
 

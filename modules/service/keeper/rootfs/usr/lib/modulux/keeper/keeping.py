@@ -102,15 +102,18 @@ def _forget_warm(one: Desktop, repository: Repository) -> None:
         repository.do("forget", "--quiet", *(item["id"] for item in items))
 
 
-def restore(word: str, repository: Repository, *, yes: bool, start: bool) -> dict[str, Any]:
+def restore(word: str, repository: Repository, *, name: str | None, yes: bool, start: bool) -> dict[str, Any]:
     """Bring a desktop's data back: whole into folders beside, then all of it in place of what is there.
+
+    Args:
+        name: of the desktop that gets it, if not the one that was kept.
 
     Raises:
         RefusedError: nothing was changed, or the desktop does not get ready with it.
     """
     stored = repository.find(word)
     said = repository.manifest(stored.id)
-    one = desktop(str(said.get("desktop", "")))
+    one = desktop(name or str(said.get("desktop", "")))
     if int(said.get("format", 0)) > one.noted["snapshot_format"]:
         raise RefusedError(
             f"the snapshot was made by Modulux {said.get('modulux')}, in a format that this one does not know", NEWER

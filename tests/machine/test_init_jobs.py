@@ -133,9 +133,9 @@ def test_orphans_without_number_are_buried_and_do_not_keep_it_from_its_work(here
 def unburied(here: World) -> int:
     """How many that have ended nobody has taken note of."""
     count = 0
-    for name in os.listdir(here.inside / "proc"):
+    for path in (here.inside / "proc").iterdir():
         with contextlib.suppress(OSError):  # no process, or buried meanwhile
-            count += ") Z " in (here.inside / "proc" / name / "stat").read_text()
+            count += ") Z " in (path / "stat").read_text()
     return count
 
 

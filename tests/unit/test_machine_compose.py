@@ -14,6 +14,7 @@ from modulux.model.plan import Plan
 from modulux.paths import shipped
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.files import load
+from modulux.resolve.plan import HostFacts, resolve
 
 HASH = "$6$" + "a" * 16 + "$" + "b" * 86
 CATALOG = Catalog([shipped("modules")])
@@ -106,6 +107,7 @@ def test_a_login_is_there_once_with_a_home_of_its_own_and_the_first_desktops_doc
     assert {m.target: m.source for m in login.mounts} == {
         "/home/user": "modulux.m.login.console-home",
         "/home/user/Documents": "modulux.openbox.share.Documents",
+        "/run/modulux/keeper": "modulux.openbox.keeper",  # in which nothing lies as long as nobody keeps the data
     }
     assert {v.name: v.kept for v in both.volumes}["modulux.m.login.console-home"]
     others = [c for c in both.containers if c is not login]
@@ -116,6 +118,34 @@ def test_without_the_key_there_is_no_login_and_without_a_password_only_by_that_w
     assert not any(c.module == "service/login" for c in plan(desktops=["openbox"]).containers)
     open_to_all = plan(desktops=["openbox"], login={"password": "none"})
     assert [c.env["MODULUX_PASSWORD"] for c in open_to_all.containers if c.short == "login"] == ["none"]
+
+
+def test_who_keeps_the_data_has_the_desktops_volumes_and_none_of_the_machines_own() -> None:
+    both = plan(desktops=["openbox", "xfce"], services=["keeper"], login={"password": "none"})
+    (keeper,) = [c for c in both.containers if c.custody]
+    assert keeper.name == "modulux.m.keeper"
+    homes = {"modulux.openbox.openbox.home", "modulux.xfce.xfce.home"}
+    assert set(keeper.custody) == {*homes, "modulux.openbox.share.Documents", "modulux.xfce.share.Documents"}
+    assert {m.source for m in keeper.mounts}.isdisjoint(homes), "to be read alone"
+    (said,) = {m.source for c in both.containers for m in c.mounts if m.target == "/run/modulux/keeper"}
+    assert {c.short for c in both.containers for m in c.mounts if m.source == said} == {"keeper", "login"}
+    assert [file["name"] for file in both.files] == ["openbox", "xfce"]
+    assert not any(c.custody for c in plan(desktops=["openbox"], login={"password": "none"}).containers)
+
+
+def test_a_desktop_that_is_called_as_its_machine_keeps_its_own() -> None:
+    alike = plan_machine(
+        Machine.model_validate({"name": "openbox", "desktops": ["openbox"], "services": ["keeper"]}), CATALOG, desktop
+    )
+    (keeper,) = [c for c in alike.containers if c.custody]
+    assert set(keeper.custody) == {"modulux.openbox.openbox.home", "modulux.openbox.share.Documents"}
+
+
+def test_nobody_keeps_the_data_under_systemd_or_in_an_engine() -> None:
+    with pytest.raises(ResolveError, match="stand still"):
+        plan(desktops=["openbox"], services=["keeper"], init="systemd")
+    with pytest.raises(ResolveError, match="keeps the data of a whole machine"):
+        resolve(Desktop.model_validate({**desktop("openbox").model_dump(), "services": ["keeper"]}), CATALOG, HostFacts())
 
 
 def test_terminals_come_to_an_end() -> None:

@@ -90,6 +90,7 @@ NESTED = {
         "console": "Talk to a machine by its serial line, as to its installer.",
         "screenshot": "What a machine's graphics card shows.",
         "log": "What a machine, or one of its containers, said.",
+        "do": "Back up, restore, export or import what a machine's desktops hold.",
         "stop": "End a machine that runs in QEMU, as its power button would.",
         "describe": "The file that describes a machine that runs, asked of itself; it builds the same machine.",
         "bench": "How long a machine takes to boot, beside Debian, and where its seconds go.",

@@ -19,6 +19,7 @@ Each line is a word and its fields, parted by tabs:
     ready   NAME SOCKET...           its own sockets, which answer when it is ready
     ask     NAME COMMAND...          must exit with 0 inside NAME when it is ready
     look    NAME OTHER COMMAND...    then must exit with 0 inside OTHER, which has its screen: it is drawn
+    custody NAME                     it keeps the machine's data, and has a socket to ask for what that takes (`keep.c`)
     needs   FILE WORD TEXT WHOSE     what the kernel must have (`demands.py` makes these): else it is said on the console
     link    PORT SOCKET              the virtual serial port of that name leads to a socket
 
@@ -41,6 +42,7 @@ LOGS, LOGS_SOCKET = "/run/modulux/log", "socket"
 
 RFB_PORT = "modulux.rfb"
 CONTROL_PORT = "modulux.control"
+KEEPER_PORT = "modulux.keeper"
 """Names of a virtual machine's serial ports (QEMU: `-device virtserialport,name=`)."""
 
 CONTROL = "/run/machine/control"
@@ -84,19 +86,27 @@ def boot_lines(
         if space := _tells_of_devices(c):
             lines += [_line("settled", c.name), _line("news", c.name, space)]
     lines += [_line("run", c.name, c.env.get("MODULUX_RESTART", "always"), *_awaited(c)) for c in plan.containers]
+    lines += [_line("custody", c.name) for c in plan.containers if c.custody]
     lines += [_line("later", c.name) for c in plan.containers if c.name not in _of_the_picture(plan.containers)]
     lines += [_line("after", c.name, *needed) for c in plan.containers if (needed := _needed(c, plan.containers))]
     for c in plan.containers:
         lines += [*_readiness(c), *_looks(c, plan.containers)]
     lines += [_line("link", RFB_PORT, link)] if link else []
+    keeper = _socket(plan, "keeper")
+    lines += [_line("link", KEEPER_PORT, keeper)] if keeper else []
     return [*lines, _line("link", CONTROL_PORT, CONTROL)]
 
 
 def rfb_socket(plan: Plan) -> str | None:
     """Where, on the machine, the socket of the desktop's first viewer lies."""
+    return _socket(plan, "rfb")
+
+
+def _socket(plan: Plan, interface: str) -> str | None:
+    """Where, on the machine, the first socket of an interface lies."""
     for c in plan.containers:
-        if "rfb" in c.sockets:
-            return _outside(c, c.sockets["rfb"])
+        if interface in c.sockets:
+            return _outside(c, c.sockets[interface])
     return None
 
 

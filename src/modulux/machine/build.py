@@ -20,6 +20,7 @@ from modulux.machine import layers, profiles
 from modulux.machine.bootplan import boot_lines, rfb_socket
 from modulux.machine.bundle import runtime_config, seccomp_rules
 from modulux.machine.compose import needs_of
+from modulux.machine.custody import note_desktops
 from modulux.machine.demands import boot_lines as looked_at_boot
 from modulux.machine.demands import refuse, shipped
 from modulux.machine.description import FILE
@@ -40,6 +41,9 @@ SECCOMP = "/usr/share/containers/seccomp.json"
 
 KERNEL, START, SYSTEM, STORE, RECORD = "kernel", "initramfs", "system.erofs", "store.erofs", "machine.json"
 """The files of a built machine."""
+
+SETTINGS = "system/etc/machine"
+"""What PID 1 and the containers are told, in the folder in which a machine is put together."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ def build(machine: Machine, plan: Plan, beside: Path, out: Path, parts: Parts) -
     try:
         work.chmod(0o755)
         with step(report, "machine", f"putting the machine `{machine.name}` together"):
+            note_desktops(machine, plan, catalog, engine, work / SETTINGS / "desktops")
             _Assembly(machine, plan, kernel, catalog.reference(init), facts, kept, tools, work, made, demands).run()
             return _finish(machine, kernel, work, out)
     finally:
@@ -126,7 +131,7 @@ class _Assembly:
             self.init, self.work, "cp", "-R", "--preserve=mode,links", "--no-dereference", "/system", "/initramfs", "/job/"
         )
         self._modules()
-        self._settings(self.work / "system/etc/machine")
+        self._settings(self.work / SETTINGS)
         into = self.work / "store/layers"
         into.mkdir(parents=True)
         for path in sorted({path for paths in self.layers.values() for path in paths}):
@@ -171,7 +176,7 @@ class _Assembly:
     def _record(self) -> None:
         record = {
             "name": self.machine.name,
-            "version": (self.work / "system/etc/machine/version").read_text().strip(),
+            "version": (self.work / SETTINGS / "version").read_text().strip(),
             "kernel": self.kernel.version,
             "init": self.machine.init,
             "profile": self.machine.profile,

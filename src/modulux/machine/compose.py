@@ -15,7 +15,7 @@ from modulux.machine.bundle import DEVICES
 from modulux.machine.demands import Needing, needing
 from modulux.model.desktop import Desktop, Use
 from modulux.model.machine import OWN, Machine, MachineDesktop
-from modulux.model.module import Role
+from modulux.model.module import Module, Role
 from modulux.model.plan import Container, Plan, Volume
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import TERMINAL, HostFacts, container_name, resolve
@@ -55,6 +55,7 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
     """
     facts = HostFacts(timezone=machine.timezone, devices=frozenset(DEVICES), machine=machine.name)
     plans: list[Plan] = []
+    files: list[dict[str, Any]] = []
     for number, entry in enumerate(machine.desktops):
         named = entry.desktop if isinstance(entry.desktop, str) else None
         own = read(entry.desktop) if isinstance(entry.desktop, str) else entry.desktop
@@ -62,7 +63,11 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
         if any(plan.desktop == desktop.name for plan in plans):
             raise ResolveError(f"the machine `{machine.name}` names the desktop `{desktop.name}` twice")
         plans.append(resolve(desktop, catalog, facts, named))
-    plan = with_terminals(merged(machine.name, plans, catalog), catalog)
+        files.append(own.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    plan = with_custody(with_terminals(merged(machine.name, plans, catalog), catalog), catalog)
+    plan = dataclasses.replace(plan, files=tuple(files))
+    if machine.init == "systemd" and any(c.custody for c in plan.containers):
+        raise ResolveError("under systemd nobody lets containers stand still for a backup", hint="`init: engine`")
     if machine.init == "systemd" and len([c for c in plan.containers if c.role == Role.DISPLAY and c.devices]) > 1:
         raise ResolveError(  # they take the card from one another as they start, and systemd starts them side by side
             "systemd starts displays side by side, and two cannot share a card so",
@@ -181,6 +186,18 @@ def _on_terminal(c: Container, number: str) -> Container:
     command = tuple(word.replace(TERMINAL, number) for word in c.command)
     env = {name: value.replace(TERMINAL, number) for name, value in c.env.items()}
     return dataclasses.replace(c, command=command, env=env, devices=(*c.devices, f"/dev/tty{number}"))
+
+
+def with_custody(plan: Plan, catalog: Catalog) -> Plan:
+    """Who keeps a machine's data with the volumes that hold it: those of the desktops, not those of services of the machine."""
+
+    def contract(c: Container) -> Module:
+        return catalog.module(c.module).contract
+
+    own = {f"{c.name}." for c in plan.containers if contract(c).per == "machine"}
+    kept = tuple(v.name for v in plan.volumes if v.kept and not any(v.name.startswith(prefix) for prefix in own))
+    made = [dataclasses.replace(c, custody=kept) if contract(c).custody else c for c in plan.containers]
+    return dataclasses.replace(plan, containers=tuple(made))
 
 
 def needs_of(plan: Plan, catalog: Catalog) -> list[Needing]:

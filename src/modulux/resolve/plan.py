@@ -216,6 +216,7 @@ class _Resolver:
         ipc = self._ipc(module)
         joined = ipc if ipc not in ("private", "shareable") else None
         self._has_terminal(module)
+        self._has_custody(module)
         self._has_devices(module)
         self._has_network(module)
         words = self._words(module)
@@ -267,6 +268,13 @@ class _Resolver:
             raise ResolveError(
                 f"{module.found.id} needs a virtual terminal of its own, and no engine gives one",
                 hint="it is for a machine of containers (`modulux machine run`); displays such as xvfb need none",
+            )
+
+    def _has_custody(self, module: Placed) -> None:
+        if module.found.contract.custody and self.host.machine is None:
+            raise ResolveError(
+                f"{module.found.id} keeps the data of a whole machine, and here is none",
+                hint="it is for a machine of containers; here `modulux backup` and `modulux export` do that",
             )
 
     def _has_devices(self, module: Placed) -> None:

@@ -240,8 +240,16 @@ char **systemd_words(const char *verb, const char *name);
 /* processes.c: who runs */
 void each_process(void (*tell)(int file, const char *pid, const char *container, const char *program), int file);
 
+/* keep.c: for who keeps the machine's data */
+void begin_custody(void);
+pid_t stand_still(const void *whom, struct job *const *wanted);
+void go_on(const void *whom, const char *why);
+double advance_still(void);
+int take_laid(void);
+
 /* control.c: commands by a socket */
 void open_control(void);
+void open_keeping(void);
 int act_ended(pid_t pid, int status);
 
 /* plan.c: the lines that it obeys */

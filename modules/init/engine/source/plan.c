@@ -16,6 +16,7 @@
  *   after   NAME OTHER...         ended before the others
  *   ready   NAME SOCKET...        its own sockets that answer when it is ready
  *   ask     NAME COMMAND...       must exit with 0 inside NAME when it is ready
+ *   custody NAME                  it keeps the machine's data, and has a socket for that
  *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file (* for any name), or a folder that is not empty, with a word in it (or -)
  *   link    PORT SOCKET           a virtual machine's serial port, by its name, leads to a socket
  *
@@ -129,7 +130,7 @@ static void obey(char *line, int at) {
     say("the boot plan has too many containers: %s is left out", fields[1]);
     return;
   }
-  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "sticks", "later", "needs", "log", NULL};
+  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "sticks", "later", "needs", "log", "custody", NULL};
   for (int i = 0; under_systemd && done[i]; i++)
     if (!strcmp(done[i], verb)) return;
   if (!strcmp(verb, "host") && count == 2) name_host(fields[1]);
@@ -141,6 +142,7 @@ static void obey(char *line, int at) {
   else if (!strcmp(verb, "news") && count == 3) declare_news(fields[1], fields[2]);
   else if (!strcmp(verb, "sticks") && count == 3) declare_sticks(fields[1], fields[2]);
   else if (!strcmp(verb, "later") && count == 2) start_later(fields[1]);
+  else if (!strcmp(verb, "custody") && count == 2) begin_custody(), open_keeping();
   else if (!strcmp(verb, "needs") && count == 5) add_demand(fields + 1);
   else if (!strcmp(verb, "terminal") && count == 4) declare_terminal(fields[1], fields[2], fields[3]);
   else if (!strcmp(verb, "link") && count == 3) add_link(fields[1], fields[2]);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,3 +23,20 @@ def pid1(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(tmp_path: Path, pid1: Path) -> Iterator[World]:
     with world(tmp_path, pid1) as made:
         yield made
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A block device on a file of 64 MB of zeros, `disk.img`."""
+    if not all(shutil.which(p) for p in ("losetup", "mke2fs", "debugfs")):
+        pytest.skip("needs losetup and e2fsprogs")
+    image = tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(64 * 1024**2)
+    attach = ["losetup", "--find", "--show", str(image)]
+    attached = subprocess.run(attach, check=False, capture_output=True, text=True)
+    if attached.returncode:
+        pytest.skip("no loop devices")
+    node = attached.stdout.strip()
+    yield Path(node)
+    subprocess.run(["losetup", "--detach", node], check=False)

@@ -133,9 +133,9 @@ def test_orphans_without_number_are_buried_and_do_not_keep_it_from_its_work(here
 def unburied(here: World) -> int:
     """How many that have ended nobody has taken note of."""
     count = 0
-    for path in (here.inside / "proc").iterdir():
-        with contextlib.suppress(OSError):  # no process, or buried meanwhile
-            count += ") Z " in (path / "stat").read_text()
+    for process in (here.inside / "proc").iterdir():
+        with contextlib.suppress(OSError):  # it is none, or buried meanwhile
+            count += ") Z " in (process / "stat").read_text()
     return count
 
 

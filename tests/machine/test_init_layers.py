@@ -1,31 +1,17 @@
-"""Roots of containers: layers mounted from files, newer ones on the state disk, and the way back."""
+"""Roots of containers: layers mounted from files."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from tests.support.pid1 import World
+from tests.support.updates import layer
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("mkfs.erofs") or "erofs" not in Path("/proc/filesystems").read_text(), reason="needs erofs and mkfs.erofs"
 )
-
-
-def layer(work: Path, file: Path, **files: str) -> Path:
-    """A layer with files of these contents."""
-    source = work / f"files.{file.stem}"
-    source.mkdir()
-    for name, text in files.items():
-        (source / name).write_text(text)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    made = work / f"{file.stem}.made"
-    subprocess.run(["mkfs.erofs", "--quiet", made, source], check=True, capture_output=True)
-    shutil.copyfile(made, file)
-    return file
 
 
 def root(here: World, name: str = "one") -> Path:
@@ -43,13 +29,6 @@ def shipped(here: World, tmp_path: Path) -> World:
     boot.write_text("version\tv1\n" + boot.read_text())
     (here.folder / "etc/machine/version").write_text("v1\n")
     return here
-
-
-def replan(here: World, layers: str) -> None:
-    """A plan on the state disk."""
-    folder = here.inside / "state/machine"
-    folder.mkdir(exist_ok=True)
-    (folder / "boot").write_text(f"version\tv1\nlayers\tone\t{layers}\nlayers\ttwo\tbase\nrun\tone\talways\nrun\ttwo\talways\n")
 
 
 def test_a_root_is_its_layers_the_topmost_first(shipped: World) -> None:
@@ -72,55 +51,30 @@ def test_a_layer_that_is_missing_costs_its_container_alone(shipped: World) -> No
     shipped.hears("started two")
 
 
-def test_one_module_is_replaced_and_put_back_without_a_new_start(shipped: World, tmp_path: Path) -> None:
+def test_a_damaged_layer_costs_its_container_alone(shipped: World) -> None:
+    top = shipped.folder / "store/layers/top.erofs"
+    top.write_bytes(b"nothing" * 1000)
     shipped.start()
-    shipped.hears("started one")
-    layer(tmp_path, shipped.folder / "store/layers/newer.erofs", who="newer")  # no file system is mounted from a file in memory
-    replan(shipped, "newer:base")
-    assert shipped.ask("restart", "one") == ["ok"]
-    shipped.wait(lambda: shipped.status()["one"][0] == "running" and (root(shipped) / "who").read_text() == "newer")
-    assert shipped.status()["two"][2] == "1"
-    (shipped.inside / "state/machine/boot").unlink()
-    assert shipped.ask("restart", "one") == ["ok"]
-    shipped.wait(lambda: shipped.status()["one"][0] == "running" and (root(shipped) / "who").read_text() == "top")
-
-
-def test_a_damaged_one_is_said_and_the_systems_own_is_taken(shipped: World, tmp_path: Path) -> None:
-    shipped.start()
-    shipped.hears("started one")
-    short = layer(tmp_path, shipped.inside / "state/store/layers/newer.erofs", who="n" * 100000)
-    short.write_bytes(short.read_bytes()[:20000])
-    replan(shipped, "newer:base")
-    shipped.ask("restart", "one")
-    shipped.hears("/state/store/layers/newer.erofs is damaged")
-    shipped.wait(lambda: shipped.status()["one"][:3:2] == ["running", "2"])
-    assert (root(shipped) / "who").read_text() == "top"
-
-
-def test_a_copy_on_the_state_disk_that_is_damaged_is_passed_over(shipped: World) -> None:
-    shipped.plan("run two always")
-    shipped.start()
+    shipped.hears("/store/layers/top.erofs is damaged")
     shipped.hears("started two")
-    (shipped.inside / "state/store/layers").mkdir(parents=True)
-    (shipped.inside / "state/store/layers/top.erofs").write_bytes(b"nothing" * 1000)
-    replan(shipped, "top:base")
-    plan = shipped.folder / "etc/machine/boot"
-    plan.write_text("layers\ttwo\ttop:base\n")
-    shipped.ask("restart", "two")
-    (shipped.inside / "state/machine/boot").unlink()
-    shipped.hears("/state/store/layers/top.erofs is damaged")
-    shipped.wait(lambda: (root(shipped, "two") / "who").read_text() == "top")
 
 
-def test_one_that_does_not_stay_alive_is_put_back_by_itself(shipped: World, tmp_path: Path) -> None:
+def test_what_a_medium_has_beside_the_machine_is_taken_for_its_own_system_alone(shipped: World, tmp_path: Path) -> None:
+    live = shipped.machine / "run/machine/live"
+    layer(tmp_path, live / "store/layers/more.erofs", who="more")  # is not mounted: no file system is, from a file in memory
+    (live / "machine/bundles").mkdir(parents=True)
+    (live / "machine/bundles/three.json").write_text("{}")
+    plan = "version\tv1\nlayers\ttwo\tbase\nrun\ttwo\talways\nlayers\tthree\ttop:base\nrun\tthree\talways\n"
+    (live / "machine/boot").write_text(plan)
     shipped.start()
-    shipped.hears("started one")
-    layer(tmp_path, shipped.folder / "store/layers/newer.erofs", who="newer")  # no file system is mounted from a file in memory
-    replan(shipped, "newer:base")
-    shipped.container("one", lives=0.05, code=1)
-    shipped.ask("restart", "one")
-    shipped.hears("the system's own is taken", 40)
-    shipped.container("one")
-    shipped.wait(lambda: shipped.status()["one"][0] == "running", 40)
-    time.sleep(0.5)
-    assert (root(shipped) / "who").read_text() == "top"
+    shipped.hears("started three")
+    assert root(shipped, "three").parent.joinpath("config.json").readlink() == Path(
+        "/run/machine/live/machine/bundles/three.json"
+    )
+    assert "started one" not in shipped.console()
+    shipped.power_off()
+    (live / "machine/boot").write_text(plan.replace("v1", "v2"))
+    said = len(shipped.console())
+    shipped.start()
+    shipped.wait(lambda: "started one" in shipped.console()[said:])
+    assert "started three" not in shipped.console()[said:]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,22 +14,6 @@ CAP_SYS_RESOURCE = 24
 
 def do(*argv: str | Path) -> str:
     return subprocess.run([str(a) for a in argv], check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A block device on a file of zeros."""
-    if not all(shutil.which(p) for p in ("losetup", "mke2fs", "debugfs")):
-        pytest.skip("needs losetup and e2fsprogs")
-    image = tmp_path / "disk.img"
-    with image.open("wb") as file:
-        file.truncate(SIZE)
-    try:
-        node = do("losetup", "--find", "--show", image).strip()
-    except subprocess.CalledProcessError:
-        pytest.skip("no loop devices")
-    yield Path(node)
-    subprocess.run(["losetup", "--detach", node], check=False)
 
 
 def boot(here: World, disk: Path, *lines: str) -> None:
@@ -190,22 +172,3 @@ def test_a_disk_that_is_not_there_is_waited_for_and_done_without(here: World) ->
     here.hears("started one", 40)
     assert any("the disk /dev/nowhere is not there" in line for line in here.console())
     assert any("NOTHING WILL BE KEPT" in line for line in here.console())
-
-
-def test_a_plan_on_the_state_disk_counts_for_its_own_system_alone(here: World, disk: Path, tmp_path: Path) -> None:
-    boot(here, disk)
-    here.power_off()
-    (tmp_path / "plan").write_text("version\tv1\nrun\ttwo\talways\n")
-    do("debugfs", "-w", "-R", "mkdir /machine", disk)
-    do("debugfs", "-w", "-R", f"write {tmp_path / 'plan'} /machine/boot", disk)
-    (here.folder / "etc/machine/version").write_text("v1\n")
-    said = len(here.console())
-    here.start()
-    here.wait(lambda: "started two" in here.console()[said:], 30)
-    assert "started one" not in here.console()[said:]
-    here.power_off()
-    (here.folder / "etc/machine/version").write_text("v2\n")
-    said = len(here.console())
-    here.start()
-    here.wait(lambda: "started one" in here.console()[said:], 30)
-    assert "started two" not in here.console()[said:]

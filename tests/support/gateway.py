@@ -25,6 +25,11 @@ SERVER_INIT = b"\x05\x00\x03\x20" + bytes(20)
 """What the viewer says after ClientInit; here any bytes serve."""
 
 
+def now() -> float:
+    """By the clock that the gateway notes how old a secret is with."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Viewer:
     """RFB 3.8 with security None on a unix socket; after ClientInit it sends every byte back."""
 

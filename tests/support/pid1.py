@@ -24,6 +24,9 @@ from modulux.paths import shipped
 SOURCE = shipped("modules") / "init/engine/source"
 GRACE = 1.5
 PATIENCE = 2.0
+LOOK = 0.5
+CALM = 4.0
+STILL_TIME = 3.0
 SAID = re.compile(r"machine:\s+(\d+\.\d+) (.*)")
 
 ENTER = """
@@ -111,7 +114,8 @@ def compile_pid1(folder: Path) -> Path:
     """PID 1 as a program of this host's, with a runtime of the tests' and less patience."""
     made = folder / "init"
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static"]
-    defines = ['-DRUNTIME="/machine/crun"', f"-DGRACE={GRACE}", f"-DPATIENCE={PATIENCE}"]
+    quickly = {"GRACE": GRACE, "PATIENCE": PATIENCE, "LOOK_INSIDE": LOOK, "UNTIL_CALM": CALM, "STILL_TIME": STILL_TIME}
+    defines = ['-DRUNTIME="/machine/crun"', '-DGROUPS="/machine/groups"', *(f"-D{name}={n}" for name, n in quickly.items())]
     subprocess.run(["gcc", *flags, *defines, "-o", str(made), *map(str, sorted(SOURCE.glob("*.c")))], check=True)
     return made
 

@@ -141,13 +141,14 @@ HARDWARE = {
     "display/wayland-card": CARD,
     "service/installer": ["/dev/disks", "/dev/ttyS0"],
     "service/media": ["/dev/sticks"],
+    "service/serial-login": ["/dev/ttyS0"],
 }
 """The only modules that get devices."""
 
 TERMINALS = {"display/xorg", "display/wayland-card", "service/login"}
 """The only modules that get a virtual terminal; on a machine alone."""
 
-RIGHTS = {"service/network": ["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"]}
+RIGHTS = {"service/network": ["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"], "service/time": ["SYS_TIME"]}
 """The only modules that get capabilities; on a machine alone."""
 
 

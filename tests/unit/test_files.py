@@ -74,7 +74,7 @@ def test_bad_files(write: Callable[[str], Path], text: str, line: int | None, sa
     ("text", "says", "hint"),
     [
         ("limits: {memory: 8m}", "`limits.memory`: too little memory", "at least 16m"),
-        ("limits: {memory: 2t}", "a size of at most 1t", None),
+        ("limits: {memory: 2t}", "should be at most 1t", None),
         ("limits: {memory: 9999999999999999999999}", "a size such as", None),
         ("limits: {memory: true}", "a size such as", None),
         ("limits: {cpus: 0}", "`limits.cpus`: should be at least 0.01", None),

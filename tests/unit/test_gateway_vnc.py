@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.gateway import FIRST, LIBRARY, SERVER_INIT, Gateway, Viewer, ended, exactly, running
+from tests.support.gateway import FIRST, LIBRARY, SERVER_INIT, Gateway, Viewer, ended, exactly, now, running
 
 sys.dont_write_bytecode = True  # nothing may be left behind in the module's folder: its hash is the image's tag
 sys.path.insert(0, str(LIBRARY))
@@ -82,7 +82,7 @@ def test_passwords_lie_in_a_closed_folder(shared: Gateway) -> None:
 
 def test_an_old_password_is_refused(gateway: Gateway) -> None:
     password = gateway.action("vnc-password")
-    os.utime(gateway.folder / "gateway/passwords" / password, (time.time() - 601,) * 2)
+    os.utime(gateway.folder / "gateway/passwords" / password, (now() - 601,) * 2)
     with gateway.dial() as client:
         assert log_in(client, password) == 1
 

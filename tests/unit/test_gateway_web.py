@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.gateway import FIRST, SERVER_INIT, Gateway, ended, running
+from tests.support.gateway import FIRST, SERVER_INIT, Gateway, ended, now, running
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -87,7 +87,7 @@ def test_links_differ_and_are_long(gateway: Gateway) -> None:
 def test_an_old_link_opens_nothing(gateway: Gateway) -> None:
     link = gateway.action("link")
     file = gateway.folder / "gateway/links" / link.partition("=")[2]
-    os.utime(file, (time.time() - 601,) * 2)
+    os.utime(file, (now() - 601,) * 2)
     assert gateway.get(link).status == 403
     assert not file.exists()
 
@@ -222,10 +222,10 @@ def test_a_session_outlives_the_process_but_not_its_time(tmp_path: Path) -> None
         assert gateway.get("/", Cookie=cookie).status == 200
         (session,) = (tmp_path / "gateway/sessions").iterdir()
         assert cookie.partition("=")[2] not in session.name
-        os.utime(session, (time.time() - 11 * 3600,) * 2)
+        os.utime(session, (now() - 11 * 3600,) * 2)
         assert gateway.get("/", Cookie=cookie).status == 200  # and it slides
-        assert session.stat().st_mtime > time.time() - 60
-        os.utime(session, (time.time() - 13 * 3600,) * 2)
+        assert session.stat().st_mtime > now() - 60
+        os.utime(session, (now() - 13 * 3600,) * 2)
         assert gateway.get("/", Cookie=cookie).status == 403
 
 

@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 
 from modulux.machine.bootplan import CONTROL, CONTROL_PORT, RFB_PORT, boot_lines, rfb_socket
+from modulux.machine.compose import plan_machine
 from modulux.model.desktop import Desktop
+from modulux.model.machine import Machine
 from modulux.model.plan import Container, Plan
 from modulux.paths import shipped
 from modulux.resolve.catalog import Catalog
@@ -118,3 +120,17 @@ def test_what_would_break_a_line_is_refused(plan: Plan) -> None:
     broken = dataclasses.replace(first, ready=dataclasses.replace(first.ready, conditions=("command=a\tb",)))
     with pytest.raises(ValueError, match="boot plan"):
         lines(dataclasses.replace(plan, containers=(broken, *plan.containers[1:])))
+
+
+def test_who_keeps_the_data_is_named_and_only_then() -> None:
+    machine = Machine.model_validate({"name": "m", "desktops": ["openbox"], "services": ["keeper"]})
+    catalog = Catalog([shipped("modules")])
+    made = plan_machine(machine, catalog, lambda word: load(shipped("desktops") / f"{word}.yaml", Desktop))
+    found = lines(made)
+    assert ["custody", "modulux.m.keeper"] in found
+    assert ["link", "modulux.keeper", "/run/machine/volumes/modulux.openbox.keeper/socket"] in found
+    assert next(line for line in found if line[:2] == ["run", "modulux.m.keeper"])[2] == "always"
+    without = plan_machine(
+        machine.model_copy(update={"services": []}), catalog, lambda word: load(shipped("desktops") / f"{word}.yaml", Desktop)
+    )
+    assert not {"custody"} & {line[0] for line in lines(without)}

@@ -142,3 +142,16 @@ def test_rules_of_seccomp_hold_for_their_capabilities_and_architectures() -> Non
     assert none["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
     assert none["defaultErrnoRet"] == 38
     assert [r["names"][0] for r in seccomp_rules(profile, ["SYS_ADMIN"])["syscalls"]] == ["read", "mount", "arch_prctl"]
+
+
+def test_who_keeps_the_data_reads_volumes_as_they_lie_in_a_snapshot_and_writes_one_folder(plan: Plan) -> None:
+    c = dataclasses.replace(container(plan, "web"), custody=("modulux.xfce.xfce.home", "modulux.xfce.share.Documents"))
+    found = {target: m for target, m in mounts(config(c, plan)).items() if target.startswith("/keep")}
+    assert found["/keep/desktops/xfce/volumes/xfce.home"]["source"] == "/state/volumes/modulux.xfce.xfce.home"
+    assert found["/keep/desktops/xfce/volumes/share.Documents"]["source"] == "/state/volumes/modulux.xfce.share.Documents"
+    assert {target for target, m in found.items() if "ro" not in m["options"]} == {
+        "/keep/staging",
+        "/keep/desktops/xfce/desktop",
+    }
+    assert found["/keep/desktops/xfce/desktop"]["type"] == "tmpfs"
+    assert not any(target.startswith("/keep") for target in mounts(config(container(plan, "web"), plan)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from modulux.errors import ResolveError
-from modulux.machine.compose import needs_of, plan_machine
+from modulux.machine.bootplan import boot_lines
+from modulux.machine.compose import needs_of, plan_machine, with_installer
 from modulux.machine.files import read_machine
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
@@ -13,6 +14,7 @@ from modulux.model.plan import Plan
 from modulux.paths import shipped
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.files import load
+from modulux.resolve.plan import HostFacts, resolve
 
 HASH = "$6$" + "a" * 16 + "$" + "b" * 86
 CATALOG = Catalog([shipped("modules")])
@@ -55,6 +57,22 @@ def test_each_gateway_has_ports_of_its_own_on_the_loopback() -> None:
     assert {c.env["MODULUX_LISTEN"] for c in found} == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize(
+    ("keys", "servers"), [({}, "network"), ({"time": "10.0.0.1"}, "10.0.0.1"), ({"time": ["a.example", "2001:db8::1"]}, "")]
+)
+def test_the_clock_is_set_by_whom_the_file_says(keys: dict[str, object], servers: str) -> None:
+    clocks = [c for c in plan(desktops=["openbox", "xfce"], **keys).containers if c.module == "service/time"]
+    assert [c.name for c in clocks] == ["modulux.m.time"]
+    assert clocks[0].command[-1] == (servers or "a.example 2001:db8::1")
+    assert clocks[0].capabilities == ("SYS_TIME",)
+    assert "/run/modulux/network" in {m.target for m in clocks[0].mounts}
+
+
+@pytest.mark.parametrize("keys", [{"time": "none"}, {"network": "none"}])
+def test_nobody_sets_the_clock_where_nobody_is_to_or_can(keys: dict[str, object]) -> None:
+    assert not any(c.module == "service/time" for c in plan(desktops=["openbox"], **keys).containers)
+
+
 def test_a_machine_without_a_network_asks_for_no_address() -> None:
     assert not any(c.module == "service/network" for c in plan(desktops=["openbox"], network="none").containers)
 
@@ -89,6 +107,7 @@ def test_a_login_is_there_once_with_a_home_of_its_own_and_the_first_desktops_doc
     assert {m.target: m.source for m in login.mounts} == {
         "/home/user": "modulux.m.login.console-home",
         "/home/user/Documents": "modulux.openbox.share.Documents",
+        "/run/modulux/keeper": "modulux.openbox.keeper",  # in which nothing lies as long as nobody keeps the data
     }
     assert {v.name: v.kept for v in both.volumes}["modulux.m.login.console-home"]
     others = [c for c in both.containers if c is not login]
@@ -99,6 +118,34 @@ def test_without_the_key_there_is_no_login_and_without_a_password_only_by_that_w
     assert not any(c.module == "service/login" for c in plan(desktops=["openbox"]).containers)
     open_to_all = plan(desktops=["openbox"], login={"password": "none"})
     assert [c.env["MODULUX_PASSWORD"] for c in open_to_all.containers if c.short == "login"] == ["none"]
+
+
+def test_who_keeps_the_data_has_the_desktops_volumes_and_none_of_the_machines_own() -> None:
+    both = plan(desktops=["openbox", "xfce"], services=["keeper"], login={"password": "none"})
+    (keeper,) = [c for c in both.containers if c.custody]
+    assert keeper.name == "modulux.m.keeper"
+    homes = {"modulux.openbox.openbox.home", "modulux.xfce.xfce.home"}
+    assert set(keeper.custody) == {*homes, "modulux.openbox.share.Documents", "modulux.xfce.share.Documents"}
+    assert {m.source for m in keeper.mounts}.isdisjoint(homes), "to be read alone"
+    (said,) = {m.source for c in both.containers for m in c.mounts if m.target == "/run/modulux/keeper"}
+    assert {c.short for c in both.containers for m in c.mounts if m.source == said} == {"keeper", "login"}
+    assert [file["name"] for file in both.files] == ["openbox", "xfce"]
+    assert not any(c.custody for c in plan(desktops=["openbox"], login={"password": "none"}).containers)
+
+
+def test_a_desktop_that_is_called_as_its_machine_keeps_its_own() -> None:
+    alike = plan_machine(
+        Machine.model_validate({"name": "openbox", "desktops": ["openbox"], "services": ["keeper"]}), CATALOG, desktop
+    )
+    (keeper,) = [c for c in alike.containers if c.custody]
+    assert set(keeper.custody) == {"modulux.openbox.openbox.home", "modulux.openbox.share.Documents"}
+
+
+def test_nobody_keeps_the_data_under_systemd_or_in_an_engine() -> None:
+    with pytest.raises(ResolveError, match="stand still"):
+        plan(desktops=["openbox"], services=["keeper"], init="systemd")
+    with pytest.raises(ResolveError, match="keeps the data of a whole machine"):
+        resolve(Desktop.model_validate({**desktop("openbox").model_dump(), "services": ["keeper"]}), CATALOG, HostFacts())
 
 
 def test_terminals_come_to_an_end() -> None:
@@ -119,3 +166,37 @@ def test_shipped_machines(path: object) -> None:
     machine = read_machine(path)  # type: ignore[arg-type]
     assert machine.summary
     assert plan_machine(machine, CATALOG, desktop).containers
+
+
+@pytest.mark.parametrize(("login", "ways"), [(None, []), ({}, ["login"]), ({"serial": True}, ["login", "serial-login"])])
+def test_the_serial_line_takes_a_login_only_when_the_file_says_so(login: dict[str, object] | None, ways: list[str]) -> None:
+    keys = {} if login is None else {"login": {"password-hash": HASH, **login}}
+    found = [c for c in plan(desktops=["openbox", "xfce"], **keys).containers if c.role == "service" and "login" in c.short]
+    assert [c.short for c in found if c.short != "login1"] == ways
+    homes = {m.source for c in found for m in c.mounts if m.target == "/home/user"}
+    assert len(homes) == bool(ways), "the same home"
+
+
+def test_the_line_of_a_medium_is_its_installers() -> None:
+    machine = Machine.model_validate({"name": "m", "desktops": ["openbox"], "login": {"password": "none", "serial": True}})
+    found = plan_machine(with_installer(machine), CATALOG, desktop).containers
+    assert [c.short for c in found if "/dev/ttyS0" in c.devices] == ["installer"]
+
+
+def test_one_module_keeps_what_all_say_and_pid_1_knows_it_before_the_first_container() -> None:
+    found = plan(desktops=["openbox", "xfce"], log={"size": "8m", "days": 3})
+    (keeper,) = [c for c in found.containers if c.module == "service/log"]
+    assert keeper.command[-2:] == ("8", "3")
+    assert not keeper.capabilities
+    assert not keeper.devices
+    assert keeper.networks == ()
+    assert "modulux.m.log.journal" in {v.name for v in found.volumes if v.kept}
+    lines = boot_lines(found, {c.image: ["x"] for c in found.containers}, version="v", host="m")
+    words = [line.split("\t")[0] for line in lines]
+    assert "log\tmodulux.m.log\t/run/machine/volumes/modulux.m.log.log/socket" in lines
+    assert words.index("log") < words.index("layers")
+
+
+@pytest.mark.parametrize("keys", [{"log": "none"}, {"init": "systemd"}])
+def test_nothing_is_kept_where_nothing_is_to_be_or_a_journal_is_there(keys: dict[str, object]) -> None:
+    assert not any(c.module == "service/log" for c in plan(desktops=["openbox"], **keys).containers)

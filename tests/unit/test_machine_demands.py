@@ -16,7 +16,9 @@ CONFIG_BRIDGE=m
 CONFIG_NET_NS=y
 CONFIG_EROFS_FS=m
 CONFIG_EROFS_FS_XATTR=y
-CONFIG_EROFS_FS_BACKED_BY_FILE=y
+CONFIG_BLK_DEV_LOOP=m
+CONFIG_BLK_DEV_DM=m
+CONFIG_DM_VERITY=m
 CONFIG_EROFS_FS_ZIP=y
 CONFIG_EROFS_FS_ZIP_ZSTD=y
 # CONFIG_EROFS_FS_ONDEMAND is not set
@@ -87,7 +89,8 @@ def test_clouds_kernel_does_for_one_that_serves_browsers_and_debians_for_both() 
 @pytest.mark.parametrize(
     ("option", "needs"),
     [
-        ("EROFS_FS_BACKED_BY_FILE", "images mounted from files (Linux 6.12)"),
+        ("BLK_DEV_LOOP", "layers read where they lie on a disk (loop devices)"),
+        ("DM_VERITY", "blocks of the system, the store and of updates checked as they are read (dm-verity)"),
         ("OVERLAY_FS", "layers laid over one another (overlay)"),
         ("EXT4_FS", "the file system of the state (ext4)"),
         ("MEMCG", "limits for each module (cgroup v2)"),

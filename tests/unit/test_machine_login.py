@@ -26,6 +26,13 @@ def test_a_hash_in_the_file_or_in_one_beside_it(tmp_path: Path) -> None:
         assert found.word == HASH
 
 
+def test_a_hash_in_a_file_is_for_the_serial_line_too(tmp_path: Path) -> None:
+    (tmp_path / "office.hash").write_text(HASH + "\n")
+    found = read_machine(machine(tmp_path, "{password-file: office.hash, serial: true}")).login
+    assert found is not None
+    assert found.serial
+
+
 def test_none_is_said(tmp_path: Path) -> None:
     found = read_machine(machine(tmp_path, "{password: none}")).login
     assert found is not None
@@ -51,4 +58,14 @@ def test_what_is_no_hash_is_refused_and_not_repeated_since_it_may_be_the_passwor
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError) as raised:
         read_machine(machine(tmp_path, "{password-file: nowhere}"))
-    assert raised.value.file == str(tmp_path / "nowhere")
+    assert raised.value.file == str(tmp_path / "office.yaml")
+    assert raised.value.line == 3
+    assert str(tmp_path / "nowhere") in str(raised.value)
+
+
+@pytest.mark.parametrize("login", ["hunter2", "{password: hunter2}", "[hunter2]"])
+def test_what_may_be_a_password_is_not_repeated(tmp_path: Path, login: str) -> None:
+    with pytest.raises(FileError, match="login") as raised:
+        read_machine(machine(tmp_path, login))
+    assert "hunter2" not in f"{raised.value} {raised.value.hint}"
+    assert raised.value.hint

@@ -32,9 +32,9 @@ def test_every_unit_holds_its_container_to_the_floor() -> None:
 
 def test_capabilities_and_the_machines_network_are_for_those_that_say_so() -> None:
     with_rights = {name for name, lines in UNITS.items() if any(line.startswith("AddCapability=") for line in lines)}
-    assert with_rights == {"modulux-m-network.container"}
+    assert with_rights == {"modulux-m-network.container", "modulux-m-time.container"}
     outside = {name for name, lines in UNITS.items() if "Network=host" in lines}
-    assert outside == {"modulux-m-network.container", "modulux-openbox-web.container"}
+    assert outside == {"modulux-m-network.container", "modulux-m-time.container", "modulux-openbox-web.container"}
 
 
 def test_devices_are_devices_and_are_waited_for() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
 
 from modulux.cli.common import Common, Yes
 from modulux.cli.host import prepare_host
+
+if TYPE_CHECKING:
+    from modulux.cli.machines import Described
+    from modulux.machine.build import Built
 
 
 def build(
@@ -31,7 +35,7 @@ def build(
         a machine file, or a ready-made one's name
     """
     from modulux.cli.machines import described, disk_of, iso_of
-    from modulux.machine.build import Built, Parts
+    from modulux.machine.build import Parts
     from modulux.machine.build import build as build_machine
     from modulux.machine.places import built_folder
 
@@ -49,6 +53,9 @@ def build(
         console.print(f"{built.folder}: kernel {built.kernel}, {total / 1e6:.0f} MB")
         for name, size in built.sizes.items():
             console.print(f"  {name:<14}{size / 1e6:>8.1f} MB")
+        if others is not None:
+            same = "the machine that the file was exported from" if not others else f"not the exported one: {'; '.join(others)}"
+            console.print(f"  {built.version} is {same}")
         if disk:
             console.print(
                 f"{disk}: a disk of {whole / 1e9:.1f} GB, {disk.stat().st_blocks * 512 / 1e6:.0f} MB of it not a hole"
@@ -58,7 +65,19 @@ def build(
         from_what = f" --disk {disk}" if disk else f" --iso {iso}" if iso else ""
         console.print(f"  boot it       modulux machine run {file}{from_what}")
 
-    assert isinstance(built, Built)
+    others = _others(found, built, common)
     more = {"disk": str(disk), "disk_size": whole} if disk else {}
     more |= {"iso": str(iso), "iso_size": medium} if iso else {}
+    if others is not None:
+        more |= {"same": not others, "differs": others}
     common.result(built.to_json() | more, show)
+
+
+def _others(found: Described, built: Built, common: Common) -> list[str] | None:
+    """In what the machine is not the one that its file was exported from; None for a file that was written by hand."""
+    from modulux.machine.description import differs
+
+    if found.machine.made_of is None:
+        return None
+    images = [common.catalog.reference(f"init/{found.machine.init}"), *sorted({c.image for c in found.plan.containers})]
+    return differs(found.machine.made_of, built.version, built.kernel, images)

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 
 from modulux.cli.common import Common
 
+UPDATES = {
+    "shipped": "",
+    "kept": "updated",
+    "trial": "update on trial",
+    "failed": "update failed: runs as before",
+    "back": "update put aside until the next start",
+}
 
-def list_machines(*, common: Common | None = None) -> None:
-    """List the ready-made machines, and the virtual machines that run."""
+
+def list_machines(name: str | None = None, *, common: Common | None = None) -> None:
+    """List the ready-made machines, and the virtual machines that run; or the containers of one, and which are updated.
+
+    Parameters
+    ----------
+    name
+        a machine that runs
+    """
     from modulux.machine.files import read_machine
     from modulux.machine.places import running_names
     from modulux.machine.running import find
     from modulux.paths import shipped
 
     common = common or Common()
+    if name is not None:
+        _containers(name, common)
+        return
     files = {m.name: m.summary for m in map(read_machine, sorted(shipped("machines").glob("*.yaml")))}
     running = {name for name in running_names() if find(name)}
     rows = [
@@ -23,11 +42,30 @@ def list_machines(*, common: Common | None = None) -> None:
     ]
 
     def show(console: Console) -> None:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("MACHINE", "STATE", "SUMMARY"):
-            table.add_column(heading)
-        for row in rows:
-            table.add_row(str(row["name"]), "runs" if row["running"] else "", str(row["summary"]))
-        console.print(table)
+        _print(
+            console, ("MACHINE", "STATE", "SUMMARY"), [(r["name"], "runs" if r["running"] else "", r["summary"]) for r in rows]
+        )
 
     common.result(rows, show)
+
+
+def _containers(name: str, common: Common) -> None:
+    from modulux.machine import update as u
+    from modulux.machine.running import named
+
+    states = list(u.look(named(name).machine.control).containers.values())
+
+    def show(console: Console) -> None:
+        rows = [(s.name, "ready" if s.ready else "", UPDATES[s.update], s.image or "") for s in states]
+        _print(console, ("CONTAINER", "STATE", "UPDATE", "IMAGE"), rows)
+
+    common.result([state.to_json() for state in states], show)
+
+
+def _print(console: Console, headings: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)

@@ -1,30 +1,84 @@
-"""`modulux machine log`: what a machine that runs in QEMU said on its serial line."""
+"""`modulux machine log`: what was said on a machine that runs in QEMU."""
 
 from __future__ import annotations
 
 import json
 import sys
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from modulux.cli.common import Common
+from modulux.errors import UsageError
+from modulux.machine import journal
+from modulux.machine.journal import Line, Question
 
 
-def log(name: str, module: str | None = None, *, common: Common | None = None) -> None:
-    """Show what a machine said on its serial line, or what one of its containers said.
+def log(
+    name: str,
+    module: str | None = None,
+    *,
+    since: Annotated[str | None, Parameter(help="only what was said since then: 10m, 2h, 3d ago, or 2026-11-26T14:30")] = None,
+    boot: Annotated[
+        str | None,
+        Parameter(help="since which start: 0 the last, -1 the one before; all", allow_leading_hyphen=True),
+    ] = None,
+    follow: Annotated[bool, Parameter(alias="-f", help="go on as more is said")] = False,
+    common: Common | None = None,
+) -> None:
+    """Show what a machine said on its serial line, or what one of its containers said; with an option, what it has kept.
 
     Parameters
     ----------
     name
         the machine's name
     module
-        a container's name, as `modulux machine log NAME` tells when it starts
+        a container's name, as `modulux machine log NAME` tells it; with an option also machine (its PID 1) and kernel
     """
     from modulux.machine.control import ask
     from modulux.machine.running import named
 
     common = common or Common()
+    if since or boot or follow:
+        _kept(name, _question(module or journal.ALL, since, boot, follow), follow, common)
+        return
     machine = named(name).machine
     lines = ask(machine.control, "log", module) if module else machine.serial.read_text(errors="replace").splitlines()
     if common.json:
         sys.stdout.write(json.dumps(lines) + "\n")
         return
     sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def _question(source: str, since: str | None, boot: str | None, follow: bool) -> Question:
+    start = boot or ("all" if since else "0")
+    if start not in ("0", "all") and not start.removeprefix("-").isdecimal():
+        raise UsageError(f"--boot {start}: no start", hint="0 is the last one, -1 the one before; all")
+    if follow and start not in ("0", "all"):
+        raise UsageError("--follow goes on with what is said now, and that start is over", hint="leave --boot out")
+    start = start if start in ("0", "all") else f"-{start.removeprefix('-')}"
+    return journal.Question(start, journal.since_when(since) if since else 0, source)
+
+
+def _kept(name: str, question: Question, follow: bool, common: Common) -> None:
+    from modulux.machine.running import named, record
+
+    machine = named(name).machine
+    container = journal.keeper(record(machine.built))
+    lines, at = journal.kept(machine.control, container, question)
+    if common.json and not follow:
+        sys.stdout.write(json.dumps([line.to_json() for line in lines]) + "\n")
+        return
+    _show(lines, common)
+    if not follow:
+        return
+    try:
+        for line in journal.more(machine.control, container, question, at):
+            _show([line], common)
+    except KeyboardInterrupt:
+        pass
+
+
+def _show(lines: list[Line], common: Common) -> None:
+    sys.stdout.writelines(f"{json.dumps(line.to_json()) if common.json else line}\n" for line in lines)
+    sys.stdout.flush()

@@ -9,6 +9,7 @@ from pathlib import Path
 from modulux.cli.common import Common, find_desktop, read_desktop
 from modulux.machine.build import Parts, build, is_current
 from modulux.machine.compose import plan_machine, with_installer
+from modulux.machine.description import whole
 from modulux.machine.disk import make
 from modulux.machine.files import machine_file, read_machine
 from modulux.machine.iso import Source
@@ -39,7 +40,8 @@ def described(word: str, common: Common) -> Described:
     """
     path = machine_file(word)
     machine = read_machine(path)
-    return Described(path, machine, _plan(machine, path, common))
+    plan = _plan(machine, path, common)
+    return Described(path, whole(machine, lambda name: _desktop(name, path.parent)), plan)
 
 
 def _plan(machine: Machine, path: Path, common: Common) -> Plan:

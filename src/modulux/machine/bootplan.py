@@ -4,6 +4,7 @@ Each line is a word and its fields, parted by tabs:
 
     version ID                       the first line: which system it is for (the content of /etc/machine/version)
     host    NAME                     what the machine is called
+    log     NAME SOCKET              before all containers: the module that is sent what they and the kernel say
     layers  NAME ID:ID:...           the container's root file system, the topmost layer first; each is ID.erofs in the store
     ipc     NAME BYTES               an IPC namespace and a /dev/shm for it and those who join it
     volume  SOURCE NAME TARGET       a folder, owned and filled at first as TARGET in NAME's image is
@@ -18,6 +19,7 @@ Each line is a word and its fields, parted by tabs:
     ready   NAME SOCKET...           its own sockets, which answer when it is ready
     ask     NAME COMMAND...          must exit with 0 inside NAME when it is ready
     look    NAME OTHER COMMAND...    then must exit with 0 inside OTHER, which has its screen: it is drawn
+    custody NAME                     it keeps the machine's data, and has a socket to ask for what that takes (`keep.c`)
     needs   FILE WORD TEXT WHOSE     what the kernel must have (`demands.py` makes these): else it is said on the console
     link    PORT SOCKET              the virtual serial port of that name leads to a socket
 
@@ -35,8 +37,12 @@ from modulux.model.plan import Container, Plan
 READY = ("/usr/lib/modulux/ready", "0")
 """Asked once at a time: PID 1 asks again, and not so often that it would take the time of what it waits for."""
 
+LOGS, LOGS_SOCKET = "/run/modulux/log", "socket"
+"""Where the interface `log` lies; who provides it takes datagrams there."""
+
 RFB_PORT = "modulux.rfb"
 CONTROL_PORT = "modulux.control"
+KEEPER_PORT = "modulux.keeper"
 """Names of a virtual machine's serial ports (QEMU: `-device virtserialport,name=`)."""
 
 CONTROL = "/run/machine/control"
@@ -68,6 +74,7 @@ def boot_lines(
     kept = {v.name for v in plan.volumes if v.kept}
     lines = [_line("version", version)] if version else []
     lines += [_line("host", host)] if host else []
+    lines += [_line("log", c.name, path) for c in plan.containers if (path := _keeps_logs(c))]
     lines += [_line("layers", c.name, ":".join(layers[c.image])) for c in plan.containers]
     lines += [_line("ipc", c.name, str(c.shm)) for c in plan.containers if c.ipc in ("private", "shareable")]
     lines += [
@@ -79,19 +86,27 @@ def boot_lines(
         if space := _tells_of_devices(c):
             lines += [_line("settled", c.name), _line("news", c.name, space)]
     lines += [_line("run", c.name, c.env.get("MODULUX_RESTART", "always"), *_awaited(c)) for c in plan.containers]
+    lines += [_line("custody", c.name) for c in plan.containers if c.custody]
     lines += [_line("later", c.name) for c in plan.containers if c.name not in _of_the_picture(plan.containers)]
     lines += [_line("after", c.name, *needed) for c in plan.containers if (needed := _needed(c, plan.containers))]
     for c in plan.containers:
         lines += [*_readiness(c), *_looks(c, plan.containers)]
     lines += [_line("link", RFB_PORT, link)] if link else []
+    keeper = _socket(plan, "keeper")
+    lines += [_line("link", KEEPER_PORT, keeper)] if keeper else []
     return [*lines, _line("link", CONTROL_PORT, CONTROL)]
 
 
 def rfb_socket(plan: Plan) -> str | None:
     """Where, on the machine, the socket of the desktop's first viewer lies."""
+    return _socket(plan, "rfb")
+
+
+def _socket(plan: Plan, interface: str) -> str | None:
+    """Where, on the machine, the first socket of an interface lies."""
     for c in plan.containers:
-        if "rfb" in c.sockets:
-            return _outside(c, c.sockets["rfb"])
+        if interface in c.sockets:
+            return _outside(c, c.sockets[interface])
     return None
 
 
@@ -131,6 +146,11 @@ def _device(c: Container, path: str) -> str:
 def _tells_of_devices(c: Container) -> str | None:
     """The volume in which it does, if it does."""
     return next((m.source for m in c.mounts if m.target == DEVICES_KNOWN and not m.read_only), None)
+
+
+def _keeps_logs(c: Container) -> str | None:
+    provides = any(m.target == LOGS and not m.read_only for m in c.mounts)
+    return _outside(c, f"{LOGS}/{LOGS_SOCKET}") if provides else None
 
 
 def _readiness(c: Container) -> list[str]:

@@ -20,8 +20,12 @@ from modulux.machine import layers, profiles
 from modulux.machine.bootplan import boot_lines, rfb_socket
 from modulux.machine.bundle import runtime_config, seccomp_rules
 from modulux.machine.compose import needs_of
+from modulux.machine.custody import note_desktops
 from modulux.machine.demands import boot_lines as looked_at_boot
 from modulux.machine.demands import refuse, shipped
+from modulux.machine.description import FILE
+from modulux.machine.description import text as description
+from modulux.machine.journal import PLACE as JOURNAL
 from modulux.machine.slot import Whole, obtain
 from modulux.machine.tools import MODULE, Tools
 from modulux.machine.units import FOLDER as UNITS
@@ -37,6 +41,9 @@ SECCOMP = "/usr/share/containers/seccomp.json"
 
 KERNEL, START, SYSTEM, STORE, RECORD = "kernel", "initramfs", "system.erofs", "store.erofs", "machine.json"
 """The files of a built machine."""
+
+SETTINGS = "system/etc/machine"
+"""What PID 1 and the containers are told, in the folder in which a machine is put together."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ def build(machine: Machine, plan: Plan, beside: Path, out: Path, parts: Parts) -
     try:
         work.chmod(0o755)
         with step(report, "machine", f"putting the machine `{machine.name}` together"):
+            note_desktops(machine, plan, catalog, engine, work / SETTINGS / "desktops")
             _Assembly(machine, plan, kernel, catalog.reference(init), facts, kept, tools, work, made, demands).run()
             return _finish(machine, kernel, work, out)
     finally:
@@ -123,7 +131,7 @@ class _Assembly:
             self.init, self.work, "cp", "-R", "--preserve=mode,links", "--no-dereference", "/system", "/initramfs", "/job/"
         )
         self._modules()
-        self._settings(self.work / "system/etc/machine")
+        self._settings(self.work / SETTINGS)
         into = self.work / "store/layers"
         into.mkdir(parents=True)
         for path in sorted({path for paths in self.layers.values() for path in paths}):
@@ -136,15 +144,17 @@ class _Assembly:
         chosen, start = profiles.profile(self.machine.profile), self.work / "initramfs"
         kernel = self.kernel.kernel
         profiles.write_subset(kernel, profiles.subset(kernel, chosen), self.work / "system")
-        profiles.start_archive(kernel, profiles.start(kernel, chosen), start, "order")
+        orders = {"order": profiles.start(kernel, chosen), "order.beside": profiles.beside(kernel, chosen)}
+        profiles.start_archive(kernel, orders, start)
 
     def _settings(self, folder: Path) -> None:
         names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}
         self._configurations(folder)
+        (folder / FILE).write_text(description(self.machine, self.kernel.version, [self.init, *sorted(names)]))
+        (folder / "hostname").write_text(f"{self.machine.name}\n")
         version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands])
         (folder / "boot").write_text(plan_lines(self.machine, self.plan, names, self.demands, version))
         (folder / "init").write_text(f"{self.machine.init}\n")
-        (folder / "hostname").write_text(f"{self.machine.name}\n")
         (folder / "version").write_text(f"{version}\n")
 
     def _configurations(self, folder: Path) -> None:
@@ -166,7 +176,7 @@ class _Assembly:
     def _record(self) -> None:
         record = {
             "name": self.machine.name,
-            "version": (self.work / "system/etc/machine/version").read_text().strip(),
+            "version": (self.work / SETTINGS / "version").read_text().strip(),
             "kernel": self.kernel.version,
             "init": self.machine.init,
             "profile": self.machine.profile,
@@ -178,6 +188,7 @@ class _Assembly:
             "containers": [c.name for c in self.plan.containers],
             "ports": [p.host_port for c in self.plan.containers for p in c.publish],
             "gateways": [_gateway(c) for c in self.plan.containers if c.publish],
+            "journal": next((c.name for c in self.plan.containers if _keeps_journal(c)), None),
             "made_of": self.made_of,
         }
         (self.work / RECORD).write_text(json.dumps(record, indent=2) + "\n")
@@ -189,6 +200,10 @@ def plan_lines(machine: Machine, plan: Plan, names: Mapping[str, Sequence[str]],
     """The boot plan's text; `names` are the ids of each image's layers, `version` that of the system it is for."""
     lines = boot_lines(plan, names, rfb_socket(plan), version=version, host=machine.name)
     return "".join(f"{line}\n" for line in (*lines, *demands))
+
+
+def _keeps_journal(c: Container) -> bool:
+    return any(m.target == JOURNAL and not m.read_only for m in c.mounts)
 
 
 def _gateway(c: Container) -> dict[str, Any]:
@@ -227,13 +242,20 @@ def noted(folder: Path) -> dict[str, Any]:
 
 def bundles(plan: Plan, facts: Mapping[str, ImageFacts], tools: Tools, folder: Path) -> None:
     """Each container's configuration for the OCI runtime, as FOLDER/NAME.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, made in configurations(plan, plan.containers, facts, tools).items():
+        (folder / f"{name}.json").write_text(json.dumps(made, sort_keys=True))
+
+
+def configurations(
+    plan: Plan, containers: Sequence[Container], facts: Mapping[str, ImageFacts], tools: Tools
+) -> dict[str, dict[str, Any]]:
+    """What the OCI runtime is told of these containers of a plan, by their names."""
     default = json.loads(tools.engine.do(tools.engine.once_argv(tools.image, ["cat", SECCOMP])))
     kept = frozenset(v.name for v in plan.volumes if v.kept)
-    folder.mkdir(parents=True, exist_ok=True)
-    for c in plan.containers:
-        rules = seccomp_rules(_filter(c, default), c.capabilities)
-        made = runtime_config(c, facts[c.image], rules, kept)
-        (folder / f"{c.name}.json").write_text(json.dumps(made, sort_keys=True))
+    return {
+        c.name: runtime_config(c, facts[c.image], seccomp_rules(_filter(c, default), c.capabilities), kept) for c in containers
+    }
 
 
 def _filter(c: Container, default: dict[str, Any]) -> dict[str, Any]:

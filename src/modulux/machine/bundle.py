@@ -25,6 +25,17 @@ SHM = "/run/machine/shm"
 IPC = "/run/machine/ipc"
 """Where PID 1 mounts each container's /dev/shm, and holds the IPC namespaces that others join, by the container's name."""
 
+STAGING = f"{KEPT}/.keeping"
+KEEPING = "/run/machine/keeping"
+MADE = "/etc/machine/desktops"
+"""For who keeps a machine's data: where it lays what is to take a volume's place, the folder of the socket at which PID 1 obeys
+it, and what was noted of the desktops when the machine was built."""
+
+CUSTODY = "/keep"
+"""Where it has all of that."""
+
+TOLD = {"machine": KEEPING, "made": MADE}
+
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEVICES_KNOWN = "/run/udev"
 """Where the interface `udev` lies in containers. Who has it shares a network namespace: udev's messages cross none."""
@@ -114,7 +125,7 @@ def runtime_config(c: Container, image: ImageFacts, seccomp: Mapping[str, Any], 
         },
         "root": {"path": "rootfs", "readonly": True},
         "hostname": c.hostname,
-        "mounts": [*_system_mounts(c), *_tmpfs(), *_volumes(c, kept), *_devices(c)],
+        "mounts": [*_system_mounts(c), *_tmpfs(), *_volumes(c, kept), *_custody(c), *_devices(c)],
         "linux": {
             "namespaces": _namespaces(c),
             "resources": _resources(c),
@@ -160,6 +171,22 @@ def _volumes(c: Container, kept: frozenset[str]) -> list[dict[str, Any]]:
         mounts.append(_mount(m.target, "bind", source, *bound, "ro" if m.read_only else "rw", "nosuid", "nodev"))
         if m.target == RESOLVER:
             mounts.append(_mount("/etc/resolv.conf", "bind", f"{source}/resolv.conf", "bind", "ro", "nosuid", "nodev"))
+    return mounts
+
+
+def _custody(c: Container) -> list[dict[str, Any]]:
+    """The volumes that it keeps, to be read, each desktop's as they lie in a snapshot: beside what is said of the desktop."""
+    if not c.custody:
+        return []
+    options = ("bind", "nosuid", "nodev", "noexec")
+    mounts = [_mount(f"{CUSTODY}/staging", "bind", STAGING, *options, "rw")]
+    mounts += [_mount(f"{CUSTODY}/{place}", "bind", source, *options, "ro") for place, source in TOLD.items()]
+    for desktop in sorted({name.split(".")[1] for name in c.custody}):
+        said = ("nosuid", "nodev", "mode=1777", "size=64m")
+        mounts.append(_mount(f"{CUSTODY}/desktops/{desktop}/desktop", "tmpfs", "tmpfs", *said))
+    for name in c.custody:
+        _, desktop, part = name.split(".", 2)
+        mounts.append(_mount(f"{CUSTODY}/desktops/{desktop}/volumes/{part}", "bind", f"{KEPT}/{name}", *options, "ro"))
     return mounts
 
 

@@ -15,7 +15,7 @@ from modulux.machine.bundle import DEVICES
 from modulux.machine.demands import Needing, needing
 from modulux.model.desktop import Desktop, Use
 from modulux.model.machine import OWN, Machine, MachineDesktop
-from modulux.model.module import Role
+from modulux.model.module import Module, Role
 from modulux.model.plan import Container, Plan, Volume
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import TERMINAL, HostFacts, container_name, resolve
@@ -26,11 +26,19 @@ INSTALLER = "installer"
 NETWORK = "network"
 """The service that asks for an address; left out where a machine has `network: none`."""
 
+TIME = "time"
+"""The service that sets the clock; left out where a machine has `time: none`, and where it has no network."""
+
+LOG = "log"
+"""The service that keeps what is said; left out where a machine has `log: none`, and under systemd, whose journal does it."""
+
 LOGIN = "login"
 """The service that asks for a password; only where a machine has a `login:`."""
 
 MEDIA = "media"
 """The service that has memory sticks mounted; left out where a machine has `sticks: none`."""
+SERIAL_LOGIN = "serial-login"
+"""The same on the serial line, where it says `serial: true`."""
 
 TEXT, DRAWN = range(2, 7), range(7, 13)
 """Virtual terminals (Ctrl-Alt-F2 and so on) of modules that write on them, and of displays; the first is the machine's own."""
@@ -47,12 +55,19 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
     """
     facts = HostFacts(timezone=machine.timezone, devices=frozenset(DEVICES), machine=machine.name)
     plans: list[Plan] = []
+    files: list[dict[str, Any]] = []
     for number, entry in enumerate(machine.desktops):
-        desktop = adapted(read(entry.desktop), entry, machine, catalog, number)
+        named = entry.desktop if isinstance(entry.desktop, str) else None
+        own = read(entry.desktop) if isinstance(entry.desktop, str) else entry.desktop
+        desktop = adapted(own, entry, machine, catalog, number)
         if any(plan.desktop == desktop.name for plan in plans):
             raise ResolveError(f"the machine `{machine.name}` names the desktop `{desktop.name}` twice")
-        plans.append(resolve(desktop, catalog, facts, entry.desktop))
-    plan = with_terminals(merged(machine.name, plans, catalog), catalog)
+        plans.append(resolve(desktop, catalog, facts, named))
+        files.append(own.model_dump(mode="json", by_alias=True, exclude_unset=True))
+    plan = with_custody(with_terminals(merged(machine.name, plans, catalog), catalog), catalog)
+    plan = dataclasses.replace(plan, files=tuple(files))
+    if machine.init == "systemd" and any(c.custody for c in plan.containers):
+        raise ResolveError("under systemd nobody lets containers stand still for a backup", hint="`init: engine`")
     if machine.init == "systemd" and len([c for c in plan.containers if c.role == Role.DISPLAY and c.devices]) > 1:
         raise ResolveError(  # they take the card from one another as they start, and systemd starts them side by side
             "systemd starts displays side by side, and two cannot share a card so",
@@ -63,7 +78,8 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
 
 def with_installer(machine: Machine) -> Machine:
     """The same machine, and what installs it."""
-    return machine.model_copy(update={"services": [*machine.services, Use(module=INSTALLER)]})
+    login = machine.login and machine.login.model_copy(update={"serial": False})  # the line is the installer's
+    return machine.model_copy(update={"services": [*machine.services, Use(module=INSTALLER)], "login": login})
 
 
 def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: Catalog, number: int) -> Desktop:
@@ -98,8 +114,14 @@ def _services(desktop: Desktop, machine: Machine) -> list[Use]:
     named = [*machine.services, *([Use(module=NETWORK)] if machine.network != "none" else [])]
     if machine.init == "engine" and machine.sticks != "none":  # systemd's mounts are not ours to make
         named.append(Use.model_validate({"module": MEDIA, "mode": machine.sticks}))
+    if machine.network != "none" and machine.time != ["none"]:
+        named.append(Use.model_validate({"module": TIME, "servers": " ".join(machine.time)}))
+    if machine.log and machine.init == "engine":
+        sizes = {"megabytes": machine.log.size // 1024**2, "days": machine.log.days}
+        named.append(Use.model_validate({"module": LOG, **sizes}))
     if machine.login:
-        named.append(Use.model_validate({"module": LOGIN, "password": machine.login.word}))
+        ways = [LOGIN, *([SERIAL_LOGIN] if machine.login.serial else [])]
+        named += [Use.model_validate({"module": way, "password": machine.login.word}) for way in ways]
     return [use for use in named if use.module not in {s.module for s in desktop.services}]
 
 
@@ -164,6 +186,18 @@ def _on_terminal(c: Container, number: str) -> Container:
     command = tuple(word.replace(TERMINAL, number) for word in c.command)
     env = {name: value.replace(TERMINAL, number) for name, value in c.env.items()}
     return dataclasses.replace(c, command=command, env=env, devices=(*c.devices, f"/dev/tty{number}"))
+
+
+def with_custody(plan: Plan, catalog: Catalog) -> Plan:
+    """Who keeps a machine's data with the volumes that hold it: those of the desktops, not those of services of the machine."""
+
+    def contract(c: Container) -> Module:
+        return catalog.module(c.module).contract
+
+    own = {f"{c.name}." for c in plan.containers if contract(c).per == "machine"}
+    kept = tuple(v.name for v in plan.volumes if v.kept and not any(v.name.startswith(prefix) for prefix in own))
+    made = [dataclasses.replace(c, custody=kept) if contract(c).custody else c for c in plan.containers]
+    return dataclasses.replace(plan, containers=tuple(made))
 
 
 def needs_of(plan: Plan, catalog: Catalog) -> list[Needing]:

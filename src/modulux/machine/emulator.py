@@ -28,6 +28,9 @@ CARD = "card"
 USB = "usb"
 """The USB controller, which is there where something is plugged into it."""
 
+KEEPER = "modulux.keeper"
+"""That by which `modulux` in the machine is, where it has one (`service/keeper`)."""
+
 TRIED = 20.0
 """Seconds in which a kernel must have come to looking for its root file system under KVM."""
 
@@ -72,6 +75,11 @@ class Machine:
         return self.sockets / "control.sock"
 
     @property
+    def keeper(self) -> Path:
+        """The socket at whose other end `modulux` in the machine listens."""
+        return self.sockets / "keeper.sock"
+
+    @property
     def serial(self) -> Path:
         return self.sockets / "serial.log"
 
@@ -96,6 +104,8 @@ class Machine:
         words += ["-serial", "chardev:serial", "-qmp", f"unix:{self.monitor},server=on,wait=off"]
         words += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=control,path={self.control},server=on,wait=off"]
         words += ["-device", f"virtserialport,chardev=control,name={CONTROL}"]
+        words += ["-chardev", f"socket,id=keeper,path={self.keeper},server=on,wait=off"]
+        words += ["-device", f"virtserialport,chardev=keeper,name={KEEPER}"]
         return words
 
     def _directly(self) -> list[str]:

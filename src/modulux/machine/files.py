@@ -11,7 +11,7 @@ from modulux.errors import FileError, ResolveError
 from modulux.model.kernel import KernelUse
 from modulux.model.machine import Login, Machine
 from modulux.paths import shipped
-from modulux.resolve.files import close_to, load, read_yaml, validate
+from modulux.resolve.files import close_to, line_of, load, read_yaml, validate
 
 
 def machine_file(word: str) -> Path:
@@ -42,15 +42,20 @@ def read_machine(path: Path) -> Machine:
     machine = load(path, Machine)
     if machine.login is None or machine.login.password_file is None:
         return machine
-    found = validate({"password-hash": _hash_in(path.parent / machine.login.password_file)}, Login, str(path))
+    read = {"password-hash": _hash_in(path, machine.login.password_file), "serial": machine.login.serial}
+    found = validate(read, Login, str(path))
     return machine.model_copy(update={"login": found})
 
 
-def _hash_in(path: Path) -> str:
+def _hash_in(machine: Path, named: str) -> str:
+    path, keys = machine.parent / named, ("login", "password-file")
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"cannot be read: {error}", file=str(path), hint="`login: {password-file: …}` names it") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        hint = "`openssl passwd -6 >FILE` makes one; its path is meant from the machine file's folder"
+        where = line_of(machine, *keys)
+        raise FileError(f"`{'.'.join(keys)}`: {path} cannot be read: {why}", file=str(machine), line=where, hint=hint) from None
 
 
 def kernel_named(word: str) -> KernelUse:

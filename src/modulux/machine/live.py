@@ -42,7 +42,7 @@ def fill(root: Path, machine: Machine, plan: Plan, *, built: Path, kernel: Kerne
     if machine.init != "engine":
         raise ResolveError(f"an ISO image needs `init: engine`, and the machine has `{machine.init}`")
     chosen = profiles.profile(machine.profile)
-    profiles.start_archive(kernel, profiles.medium(kernel, chosen), root, "order.medium")
+    profiles.start_archive(kernel, {"order.medium": profiles.medium(kernel, chosen)}, root)
     catalog, engine, record = parts.catalog, parts.engine, noted(built)
     build_images(list(plan.images), catalog, engine, parts.sources, parts.report)
     tools = Tools(engine, catalog.reference(MODULE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, RootModel
@@ -21,6 +22,7 @@ class Profile(Model):
 
     like: str | None = None
     start: list[str] = Field(default_factory=list)
+    beside: list[str] = Field(default_factory=list)
     medium: list[str] = Field(default_factory=list)
     modules: list[str] = Field(default_factory=list)
     folders: list[str] = Field(default_factory=list)
@@ -46,6 +48,7 @@ def profile(name: str, file: Path | None = None) -> Profile:
     other = profile(own.like, file)
     return Profile(
         start=[*other.start, *own.start],
+        beside=[*other.beside, *own.beside],
         medium=[*other.medium, *own.medium],
         modules=[*other.modules, *own.modules],
         folders=[*other.folders, *own.folders],
@@ -54,29 +57,35 @@ def profile(name: str, file: Path | None = None) -> Profile:
 
 
 def start(kernel: Kernel, chosen: Profile) -> list[Path]:
-    """Files of the initramfs, in the order in which they are loaded."""
+    """Files of the initramfs that finding the system takes, in the order in which they are loaded."""
     return kernel.in_order(name for name in chosen.start if kernel.has(name))
+
+
+def beside(kernel: Kernel, chosen: Profile) -> list[Path]:
+    """Files that another process loads meanwhile, with all that they depend on: which of both is first does not matter."""
+    return kernel.in_order(name for name in chosen.beside if kernel.has(name))
 
 
 def medium(kernel: Kernel, chosen: Profile) -> list[Path]:
     """Files that are loaded after those of the initramfs where the machine is started from a CD or a memory stick."""
     found = kernel.in_order(name for name in (*chosen.start, *chosen.medium) if kernel.has(name))
-    first = set(start(kernel, chosen))
+    first = {*start(kernel, chosen), *beside(kernel, chosen)}
     return [path for path in found if path not in first]
 
 
-def start_archive(kernel: Kernel, files: list[Path], root: Path, order: str) -> None:
-    """Put `files` below `root` as the initramfs has them, with their order in the file /modules/`order`."""
-    write_subset(kernel, files, root)
-    lines = [f"/lib/modules/{kernel.version}/{carried_as(kernel, path)}\n" for path in files]
+def start_archive(kernel: Kernel, orders: Mapping[str, list[Path]], root: Path) -> None:
+    """Put files below `root` as the initramfs has them: for each name the order, in /modules/NAME, in which they are loaded."""
+    write_subset(kernel, list(dict.fromkeys(path for files in orders.values() for path in files)), root)
     (root / "modules").mkdir()
-    (root / "modules" / order).write_text("".join(lines))
+    for name, files in orders.items():
+        lines = [f"/lib/modules/{kernel.version}/{carried_as(kernel, path)}\n" for path in files]
+        (root / "modules" / name).write_text("".join(lines))
 
 
 def subset(kernel: Kernel, chosen: Profile) -> list[Path]:
     """Files that the machine carries, each after those that it depends on."""
     left_out = {name.replace("-", "_") for name in chosen.without}
-    named = [name for name in (*chosen.start, *chosen.modules) if kernel.has(name)]
+    named = [name for name in (*chosen.start, *chosen.beside, *chosen.modules) if kernel.has(name)]
     found = [name for pattern in chosen.folders for name in kernel.matching(pattern) if name not in left_out]
     return kernel.in_order([*named, *found])
 

@@ -11,7 +11,7 @@ import select
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,11 +127,23 @@ def send(control: Path, part: str, path: Path) -> int:
         EngineError: the machine refused it.
         NotReadyError: the line broke; beginning anew goes on from there.
     """
+    return send_to(control, path, lambda digest, size: ("receive", part, str(size), digest))
+
+
+def send_to(control: Path, path: Path, words: Callable[[str, int], Sequence[str]]) -> int:
+    """Send a file by a command that answers `at OFFSET`; how many bytes were sent.
+
+    Args:
+        words: the command, from the file's SHA-256 and its size in bytes.
+
+    Raises:
+        EngineError, NotReadyError: as `send`.
+    """
     size = path.stat().st_size
     with path.open("rb") as file, reached(control, SILENCE) as line:
         sum = hashlib.file_digest(file, "sha256").hexdigest()
         try:
-            line.sendall(f"receive\t{part}\t{size}\t{sum}\n".encode())
+            line.sendall(("\t".join(words(sum, size)) + "\n").encode())
             answers = line.makefile("rb")
             offset = int(_answer(answers.readline(), "at"))
             file.seek(offset)
@@ -142,7 +154,7 @@ def send(control: Path, part: str, path: Path) -> int:
             _answer(answers.readline(), "ok")
         except OSError as error:
             raise NotReadyError(
-                f"the machine does not take the {part}: {error}", hint="begin anew: it goes on from there"
+                f"the machine does not take {path.name}: {error}", hint="begin anew: it goes on from there"
             ) from None
     return size - offset
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from modulux.model.base import Model, Written, one_or_list
-from modulux.model.desktop import Gateway, Uses, known_zone
+from modulux.model.desktop import Desktop, Gateway, Uses, known_zone
 from modulux.model.kernel import KernelUse
 from modulux.model.keyboard import known_keyboard
 from modulux.model.locale import known_locale
@@ -21,7 +21,9 @@ OWN = "own"
 class MachineDesktop(Written):
     """A desktop of a machine: its name or path alone, or with what is to be different for it."""
 
-    desktop: str = Field(min_length=1, description="the name of a ready-made one, or the path of a file")
+    desktop: Annotated[str, Field(min_length=1)] | Desktop = Field(
+        description="the name of a ready-made one, the path of a file, or what such a file holds"
+    )
     display: Name | None = Field(default=None, description="in place of the machine's")
 
     @model_validator(mode="before")
@@ -44,12 +46,31 @@ def known_hash(value: str) -> str:
     return value
 
 
+def none_alone(value: object) -> object:
+    """No password is written into a machine file, nor repeated from it."""
+    if value not in (None, "none"):
+        raise ValueError("can only be `none`; what it is instead is not repeated here", "a hash goes into `password-hash:`")
+    return value
+
+
 class Login(Model):
     """Who may log in on a machine's console: whoever knows the password. One of the three."""
 
     password_hash: Annotated[str, AfterValidator(known_hash)] | None = Field(default=None, description="as crypt(5) writes it")
     password_file: str | None = Field(default=None, description="a file that holds it, meant from the machine file's folder")
-    password: Literal["none"] | None = Field(default=None, description="`none`: whoever sits at the keyboard is let in")
+    password: Annotated[Literal["none"] | None, BeforeValidator(none_alone)] = Field(
+        default=None, description="`none`: whoever sits at the keyboard is let in"
+    )
+    serial: bool = Field(default=False, description="whether also on the first serial line (/dev/ttyS0)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if not isinstance(value, dict | Login):
+            raise ValueError(
+                "takes `key: value` pairs", "such as {password-file: office.hash}; without `login:` nobody can log in"
+            )
+        return value
 
     @model_validator(mode="after")
     def _one(self) -> Login:
@@ -65,19 +86,69 @@ class Login(Model):
         return self.password_hash or self.password or ""
 
 
+class MadeOf(Model):
+    """What a machine that was exported was made of (`machine describe`). Nothing is chosen by it, only compared."""
+
+    version: str | None = Field(default=None, description="of its system")
+    kernel: str | None = Field(default=None, description="its version")
+    images: list[str] = Field(default_factory=list, description="their references, which change with the modules' folders")
+
+
+def known_servers(words: list[str]) -> list[str]:
+    """Time servers, or one word of `network` and `none`.
+
+    Raises:
+        ValueError: one is no name of a computer and no address of one.
+    """
+    if words in (["network"], ["none"]):
+        return words
+    for word in words:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?", word) or word in ("network", "none"):
+            raise ValueError(
+                f"{word!r:.80} is no time server", "such as ntp.example.org or 192.168.0.1; or `network`, or `none`"
+            )
+    return words
+
+
+Servers = Annotated[list[str], BeforeValidator(one_or_list), AfterValidator(known_servers), Field(min_length=1)]
+
+
+class Log(Model):
+    """How much is kept of what is said on a machine."""
+
+    size: Annotated[Size, Field(ge=1024**2)] = Field(default=64 * 1024**2, description="at most; the oldest goes first")
+    days: int = Field(default=30, ge=1, le=3650, description="after which it goes")
+
+
+def log_or_none(value: object) -> object:
+    """`none` as what it is."""
+    return None if value == "none" else value
+
+
 class Machine(Model):
     """What a machine boots. Only `name` and `desktops` are needed."""
 
-    name: Name = Field(description="of the machine; also its hostname")
-    summary: str = ""
-    kernel: KernelUse = Field(default_factory=lambda: KernelUse(module="debian"))
-    init: Literal["engine", "systemd"] = "engine"
+    name: Name = Field(description="the machine's, and its hostname: small letters, digits and single hyphens")
+    summary: str = Field(default="", description="a line for lists of machines")
+    kernel: KernelUse = Field(
+        default_factory=lambda: KernelUse(module="debian"),
+        description="debian, cloud, a package (linux-image-…), a folder (./…) or an image",
+    )
+    init: Literal["engine", "systemd"] = Field(default="engine", description="PID 1: a small one of our own, or systemd")
     profile: Literal["virtual", "pc"] = Field(default="virtual", description="what it runs on: which drivers it carries")
-    desktops: Desktops
+    desktops: Desktops = Field(description="those that it shows: names or paths of desktop files, such as [xfce]")
     display: Name = Field(default="xorg", description="of its desktops, on the card; `own`: what each desktop's file says")
     audio: Name = Field(default="alsa", description="of its desktops on the card; `own`: what each desktop's file says")
     services: Uses = Field(default_factory=list, description="of every desktop, beside those that its file names")
-    network: Literal["dhcp", "none"] = "dhcp"
+    network: Literal["dhcp", "none"] = Field(default="dhcp", description="how its network cards get their addresses")
+    time: Servers = Field(
+        default=["network"],
+        description="who sets its clock: `network` (the time servers that DHCP names), servers that are named here, or `none`",
+    )
+    log: Annotated[Log | None, BeforeValidator(log_or_none)] = Field(
+        default_factory=Log,
+        description="how much is kept of what its containers, its PID 1 and its kernel say: {size: 64m, days: 30}, or `none`",
+    )
     sticks: Literal["read-write", "read-only", "none"] = Field(
         default="read-write", description="memory sticks: whether desktops may write to them, or are not shown any"
     )
@@ -91,13 +162,18 @@ class Machine(Model):
         default=None, min_length=1, max_length=4, description="sizes of several, from left to right, in place of `screen:`"
     )
     locale: Annotated[str, AfterValidator(known_locale)] | None = None
-    timezone: Annotated[str, AfterValidator(known_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(known_zone)] = Field(default="UTC", description="of all desktops")
     keyboard: Annotated[str, AfterValidator(known_keyboard)] | None = None
-    state: Size = Field(default=4 * 1024**3, description="size of the state partition of images; it grows on larger disks")
+    state: Size = Field(
+        default=4 * 1024**3, description="the size of the partition that keeps, such as 4g; it grows on larger disks"
+    )
     trial: int = Field(
         default=300, ge=10, description="seconds in which the desktop of an upgrade must be ready, else the machine goes back"
     )
-    memory: Memory = Field(default=1024**3, description="of the virtual machine in which `machine run` boots it")
+    memory: Memory = Field(
+        default=1024**3, description="that of the virtual machine in which `machine run` boots it, such as 1g"
+    )
+    made_of: MadeOf | None = Field(default=None, description="of one that was exported: what it was made of")
 
     @model_validator(mode="after")
     def _screens(self) -> Machine:
@@ -114,3 +190,9 @@ class Machine(Model):
     def beside(self) -> list[Screen]:
         """Sizes of the screens at the right of the first."""
         return self.screens[1:] if self.screens else []
+
+    @model_validator(mode="after")
+    def _asks_somebody(self) -> Machine:
+        if self.network == "none" and self.time not in (["network"], ["none"]):
+            raise ValueError("`time:` names servers, and with `network: none` nobody can be asked", "leave one of the two out")
+        return self

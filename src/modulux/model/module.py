@@ -140,6 +140,7 @@ class Module(Model):
     provides: list[Name] = Field(default_factory=list)
     requires: list[Taken] = Field(default_factory=list)
     uses: list[Name] = Field(default_factory=list)
+    later: list[Name] = Field(default=[], description="of what it uses: it starts without waiting for them")
     command: list[str] = Field(default_factory=list)
     ready: Ready = Ready()
     restart: Literal["always", "on-failure", "never"] = "always"
@@ -150,6 +151,7 @@ class Module(Model):
     capabilities: list[Annotated[str, Field(pattern="^[A-Z_]+$")]] = Field(default_factory=list)
     devices: list[Annotated[str, Field(pattern="^/dev/")]] = Field(default_factory=list)
     terminal: bool = Field(default=False, description="a virtual terminal of its own, as only a machine gives one")
+    custody: bool = Field(default=False, description="the data of a machine's desktops, to keep it; refused anywhere else")
     network: Literal["none", "desktop", "internet", "machine"] = "none"
     shm: Size = 64 * 1024**2
     seccomp: str | None = Field(default=None, pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="a file in the folder")

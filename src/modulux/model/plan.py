@@ -120,6 +120,7 @@ class Container:
     needs: tuple[str, ...]  # containers that must run before this one can be created
     after: tuple[str, ...]  # containers that must have been created before, since a volume gets its first content from them
     labels: dict[str, str]
+    custody: tuple[str, ...] = ()  # volumes of others that it keeps, on a machine
 
     @property
     def hash(self) -> str:
@@ -150,6 +151,7 @@ class Plan:
     volumes: tuple[Volume, ...]
     networks: tuple[Network, ...]
     containers: tuple[Container, ...]
+    files: tuple[dict[str, Any], ...] = ()  # of a machine's: the files of its desktops, as they are anywhere else
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

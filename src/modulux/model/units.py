@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from modulux.model.base import Written
+from modulux.model.base import Written, shown
 
 _SIZE = re.compile(r"([0-9]{1,16})\s*([kmgt]?)(i?b)?", re.IGNORECASE)
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|m)?")
@@ -25,11 +25,11 @@ def parse_size(value: object) -> int:
     """Bytes from `64m`, `2g`, `1024` (powers of 1024, as both engines read them)."""
     match = _SIZE.fullmatch(_word(value))
     if not match:
-        raise ValueError("a size such as 512m or 2g")
+        raise ValueError(f"should be a size such as 512m or 2g (it is {shown(value)})")
     power = " kmgt".index(match[2].lower() or " ")
     size = int(match[1]) * int(1024**power)
     if size > TEBIBYTE:
-        raise ValueError("a size of at most 1t")
+        raise ValueError(f"should be at most 1t (it is {shown(value)})")
     return size
 
 
@@ -37,7 +37,7 @@ def parse_seconds(value: object) -> float:
     """Seconds from `30s`, `500ms`, `2m` or a number."""
     match = _SECONDS.fullmatch(_word(value))
     if not match:
-        raise ValueError("a time such as 30s or 500ms")
+        raise ValueError(f"should be a time such as 30s or 500ms (it is {shown(value)})")
     return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60}[match[2] or "s"]
 
 
@@ -83,7 +83,7 @@ class Screen(Written):
         if isinstance(value, str) and (match := re.fullmatch(r"(\d{1,6})x(\d{1,6})", value.strip())):
             return {"width": int(match[1]), "height": int(match[2])}
         if not isinstance(value, dict | Screen):
-            raise ValueError("a size such as 1280x800")
+            raise ValueError(f"should be a size such as 1280x800 (it is {shown(value)})")
         return value
 
     @model_validator(mode="after")

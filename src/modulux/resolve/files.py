@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -33,7 +35,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise FileError(f"not YAML: {error.problem or error.context}", file=str(path), line=line) from None
+        hint = "`key: value` lines, each key once, those that belong together equally far to the right"
+        raise FileError(f"not YAML: {error.problem or error.context}", file=str(path), line=line, hint=hint) from None
     except RecursionError:
         raise FileError("nested too deeply to be a file of ours", file=str(path)) from None
     except (YAMLError, ValueError) as error:
@@ -127,9 +130,12 @@ def _explained(error: ValidationError, path: Path, model: type[BaseModel]) -> Fi
         case "string_pattern_mismatch":
             message = f"`{where}`: {shown(first['input'])} will not do"
             hint = f"it must match {first['ctx']['pattern']}"
+        case "literal_error":
+            message = f"`{where}`: {_plainly(first)} (it is {shown(first['input'])})"
+            hint = close_to(str(first["input"]), re.findall("'([^']+)'", first["ctx"]["expected"]))
         case _:
             message = f"`{where}`: {_plainly(first)} (it is {shown(first['input'])})"
-    return FileError(message, file=str(path), line=line_of(path, *keys), hint=hint)
+    return FileError(message, file=str(path), line=line_of(path, *keys), hint=hint or _about(model, keys))
 
 
 PLAIN = {
@@ -179,9 +185,33 @@ def _keys_of(error: ErrorDetails, errors: list[ErrorDetails]) -> list[str | int]
 
 
 def _keys_at(model: type[BaseModel], keys: list[str | int]) -> list[str]:
-    current: Any = model
+    current: type[BaseModel] | None = model
     for key in keys:
-        fields = getattr(current, "model_fields", {})
-        found = next((f for n, f in fields.items() if key in (n, f.alias)), None)
-        current = found.annotation if found else None
-    return [f.alias or n for n, f in getattr(current, "model_fields", {}).items()]
+        if not isinstance(key, int):  # the place in a list: what it holds is known already
+            found = _field(current, key)
+            current = _model_in(found.annotation) if found else None
+    return [f.alias or n for n, f in current.model_fields.items()] if current else []
+
+
+def _field(model: type[BaseModel] | None, key: str | int) -> FieldInfo | None:
+    fields = model.model_fields if model else {}
+    return next((f for n, f in fields.items() if key in (n, f.alias)), None)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a key holds, be it one, a list of them, or none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _about(model: type[BaseModel], keys: list[str | int]) -> str | None:
+    """What the innermost key that is described is for."""
+    current: type[BaseModel] | None = model
+    said = None
+    for key in keys:
+        found = _field(current, key)
+        if found and found.description:
+            said = f"`{key}` is {found.description}"
+        current = _model_in(found.annotation) if found else current if isinstance(key, int) else None
+    return said

@@ -216,6 +216,7 @@ class _Resolver:
         ipc = self._ipc(module)
         joined = ipc if ipc not in ("private", "shareable") else None
         self._has_terminal(module)
+        self._has_custody(module)
         self._has_devices(module)
         self._has_network(module)
         words = self._words(module)
@@ -269,6 +270,13 @@ class _Resolver:
                 hint="it is for a machine of containers (`modulux machine run`); displays such as xvfb need none",
             )
 
+    def _has_custody(self, module: Placed) -> None:
+        if module.found.contract.custody and self.host.machine is None:
+            raise ResolveError(
+                f"{module.found.id} keeps the data of a whole machine, and here is none",
+                hint="it is for a machine of containers; here `modulux backup` and `modulux export` do that",
+            )
+
     def _has_devices(self, module: Placed) -> None:
         """Refuse it here, where the reason can be said, rather than when an engine cannot start it."""
         for device in module.found.contract.devices:
@@ -316,7 +324,8 @@ class _Resolver:
     def _env(self, module: Placed) -> dict[str, str]:
         contract = module.found.contract
         meetings = self._meetings(module)
-        waits = [m.socket for m in meetings if not m.own and m.socket and not m.interface.shared]
+        awaited = [m for m in meetings if not m.own and not m.interface.shared and m.name not in contract.later]
+        waits = [m.socket for m in awaited if m.socket]
         asks = [m.interface.asked for m in meetings if not m.own and m.interface.asked]
         env = {
             "LANG": self.desktop.locale,

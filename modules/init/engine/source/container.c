@@ -16,12 +16,13 @@
 static char *filled[MOST_VOLUMES]; /* on the disk, but not yet by their names */
 static int filled_count;
 
-/* Its configuration, which the state disk may have a newer one of than what was shipped. */
-void link_config(const char *name, int shipped) {
+/* Its configuration: that of an update, or the system's own, or a medium's. */
+void link_config(const char *name, const char *updated) {
   char from[256], to[256];
   snprintf(to, sizeof to, RUN "/bundles/%s/config.json", name);
-  snprintf(from, sizeof from, STATE_PLAN "/bundles/%s.json", name);
-  if (shipped || access(from, F_OK)) snprintf(from, sizeof from, PLAN "/bundles/%s.json", name);
+  snprintf(from, sizeof from, LIVE "/machine/bundles/%s.json", name);
+  if (access(from, F_OK)) snprintf(from, sizeof from, PLAN "/bundles/%s.json", name);
+  if (*updated) snprintf(from, sizeof from, "%s", updated);
   unlink(to);
   if (symlink(from, to)) say("cannot make %s: %s", to, strerror(errno));
 }

@@ -1,6 +1,9 @@
 /* Commands for the machine, a line each, at a socket that only root can reach: status, processes, start NAME, stop NAME, restart NAME, log NAME,
- * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), sticks, eject STICK, poweroff, reboot, and the
- * verbs of slots (receive.c). Words are parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with "error". */
+ * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), try NAME and undo NAME (an update of it: trial.c),
+ * sticks, eject STICK, poweroff, reboot, and the verbs of slots (receive.c) and of updates (update_files.c). Who keeps the machine's data
+ * (keep.c) has a socket of its own, for a few of them and three more: still NAME... (those stand still until go, the end of the line, or two
+ * minutes), go, and take. Words are parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with
+ * "error". */
 #include "init.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -14,6 +17,7 @@
 #include <unistd.h>
 
 #define SOCKET RUN "/control"
+#define KEEPING RUN "/keeping"
 #define MOST_CLIENTS 16
 #define NO_ERROR NULL
 
@@ -21,6 +25,7 @@ static struct client {
   int file; /* 0: nobody */
   pid_t acting;
   int apart; /* that process alone reads what comes */
+  int keeps; /* it came by the socket of who keeps the machine's data */
   size_t used;
   char line[4096], mark[64];
 } clients[MOST_CLIENTS];
@@ -78,6 +83,11 @@ static void show(struct client *client, struct job *job) {
   else conclude(client, "%s cannot be shown: %s", job->name, errno == ESRCH ? "it has no terminal" : strerror(errno));
 }
 
+static void answer_why_not(struct client *client, const char *why) {
+  if (why) conclude(client, "%s", why);
+  else conclude(client, NO_ERROR);
+}
+
 /* The command's own output is the answer. */
 static void act(struct client *client, char **words) {
   char *argv[FIELDS + 8] = {runtime(), "exec", "--user", "1000:1000"};
@@ -102,16 +112,45 @@ static void leave_to_systemd(struct client *client, char **words) {
 }
 
 /* A process of its own talks to this client until it ends. */
-static void leave_to_slots(struct client *client, char **words) {
-  client->acting = serve_slots(client->file, words);
+static void leave_apart(struct client *client, char **words) {
+  client->acting = serve_apart(client->file, words);
   client->apart = client->acting > 0;
   if (client->apart) return unwatch(client->file);
   client->acting = 0;
   conclude(client, "cannot start: %s", strerror(errno));
 }
 
+static void let_stand_still(struct client *client, char **names) {
+  static struct job *wanted[FIELDS];
+  int count = 0;
+  for (; names[count]; count++)
+    if (!(wanted[count] = find_job(names[count]))) return conclude(client, "there is no container %s", names[count]);
+  wanted[count] = NULL;
+  client->acting = stand_still(client, wanted);
+  if (client->acting > 0) return;
+  client->acting = 0;
+  conclude(client, "they cannot stand still: %s", strerror(errno));
+}
+
+/* Verbs that are only for who keeps the data; whether it was one. */
+static int obey_keeper(struct client *client, char **words) {
+  if (!strcmp(words[0], "still")) return let_stand_still(client, words + 1), 1;
+  if (strcmp(words[0], "go") && strcmp(words[0], "take")) return 0;
+  if (!strcmp(words[0], "go")) go_on(client, NO_ERROR);
+  else if (take_laid()) return conclude(client, "not all could be replaced: %s", strerror(errno)), 1;
+  conclude(client, NO_ERROR);
+  return 1;
+}
+
+static int is_for_keepers(const char *verb) {
+  static const char *const verbs[] = {"status", "start", "stop", "restart", NULL};
+  for (int i = 0; verbs[i]; i++)
+    if (!strcmp(verb, verbs[i])) return 1;
+  return 0;
+}
+
 static void obey(struct client *client, char *line) {
-  static const char *const of_jobs[] = {"start", "stop", "restart", "log", "act", "show", NULL};
+  static const char *const of_jobs[] = {"start", "stop", "restart", "log", "act", "show", "try", "undo", NULL};
   char *words[FIELDS] = {NULL}, *rest;
   const char *between = strchr(line, '\t') ? "\t\r" : " \r";
   int count = 0, file = client->file;
@@ -122,7 +161,9 @@ static void obey(struct client *client, char *line) {
   }
   if (!count) return;
   const char *verb = words[0];
-  if (is_slot_verb(verb)) return leave_to_slots(client, words);
+  if (client->keeps && obey_keeper(client, words)) return;
+  if (client->keeps && !is_for_keepers(verb)) return conclude(client, "not by this socket: %s", verb);
+  if (is_apart(verb)) return leave_apart(client, words);
   struct job *job = count > 1 ? find_job(words[1]) : NULL;
   for (int i = 0; of_jobs[i]; i++)
     if (!strcmp(verb, of_jobs[i]) && !job) return conclude(client, "there is no container %s", count > 1 ? words[1] : "without a name");
@@ -136,6 +177,8 @@ static void obey(struct client *client, char *line) {
   else if (!strcmp(verb, "sticks")) each_stick(tell_stick, file);
   else if (!strcmp(verb, "eject")) return eject(client, count > 1 ? words[1] : "without a name");
   else if (!strcmp(verb, "show")) return show(client, job);
+  else if (!strcmp(verb, "try")) return answer_why_not(client, try_update(job));
+  else if (!strcmp(verb, "undo")) return answer_why_not(client, undo_update(job));
   else if (!strcmp(verb, "start") && job->phase != RUNNING) restart_job(job);
   else if (!strcmp(verb, "start")) ; /* it does */
   else if (!strcmp(verb, "stop")) stop_job(job);
@@ -148,6 +191,7 @@ static void obey(struct client *client, char *line) {
 }
 
 static void leave(struct client *client) {
+  go_on(client, "who asked has left");
   unwatch(client->file);
   close(client->file);
   client->file = 0;
@@ -194,25 +238,36 @@ int act_ended(pid_t pid, int status) {
 
 static void on_client(int door, void *what) {
   int at = 0, file = accept4(door, NULL, NULL, SOCK_CLOEXEC);
-  (void)what;
   while (at < MOST_CLIENTS && (clients[at].file || clients[at].acting)) at++;
   if (file < 0) return;
   if (at == MOST_CLIENTS) {
     close(file);
     return;
   }
-  clients[at] = (struct client){.file = file};
+  clients[at] = (struct client){.file = file, .keeps = what != NULL};
   watch(file, on_line, &clients[at]);
 }
 
-void open_control(void) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET};
+static void open_door(const char *path, void *what) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
   int door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  folders(RUN, 0755);
-  unlink(SOCKET);
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  unlink(path);
   mode_t before = umask(0177);
   int failed = door < 0 || bind(door, (struct sockaddr *)&address, sizeof address) || listen(door, 16);
   umask(before);
-  if (failed) return say("no commands are taken: %s", strerror(errno));
-  watch(door, on_client, NULL);
+  if (!failed && what) failed = chown(path, USER, USER);
+  if (failed) return say("no commands are taken at %s: %s", path, strerror(errno));
+  watch(door, on_client, what);
+}
+
+void open_control(void) {
+  folders(RUN, 0755);
+  open_door(SOCKET, NULL);
+}
+
+/* In a folder of its own, which is mounted into the one container that may have it. */
+void open_keeping(void) {
+  folders(KEEPING, 0755);
+  open_door(KEEPING "/control", KEEPING);
 }

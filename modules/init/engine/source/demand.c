@@ -2,6 +2,7 @@
 #include "init.h"
 #include <dirent.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,8 +39,16 @@ static int holds_word(const char *path, const char *word) {
   return 0;
 }
 
+static int matches(const char *pattern) {
+  glob_t found = {0};
+  int there = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+  globfree(&found);
+  return there;
+}
+
 static int holds(const struct demand *demand) {
   struct stat facts;
+  if (strchr(demand->file, '*')) return matches(demand->file);
   if (stat(demand->file, &facts)) return 0;
   if (S_ISDIR(facts.st_mode)) return holds_something(demand->file);
   return !strcmp(demand->word, "-") || holds_word(demand->file, demand->word);

@@ -17,11 +17,11 @@
 #ifndef PATIENCE
 #define PATIENCE 10.0 /* seconds, for a device that does not come */
 #endif
+#define LONG_LOADING (6 * PATIENCE) /* then what is missing is said though drivers are still being loaded */
 #define CALM 0.2      /* without news, then all is there that was plugged in */
 #define AT_ONCE 256 /* messages, then somebody else has a turn */
 #define MOST_FOLDERS 16
 #define DISKS "/dev/disks" /* a folder of our own: the kernel has none for disks and partitions, which may lie beside anything */
-#define MOST_ALIASES 4096
 
 static struct folder {
   char *path;
@@ -36,7 +36,8 @@ static struct wish {
 static int wish_count;
 static char *queue[MOST_ALIASES]; /* devices without a driver yet */
 static int queue_count;
-static pid_t loaders[2]; /* for what was there at the start, and for what is new */
+enum { SEEN_FIRST, ALL_ELSE, NEW, LOADERS }; /* coldplug.c; what came later */
+static pid_t loaders[LOADERS];
 static double last_news, first_look, first_asked;
 
 static void give(const char *path) {
@@ -103,8 +104,20 @@ void want_settled(const char *job) {
   if (wish_count < MOST) wishes[wish_count++] = (struct wish){strdup(job), -1, 0};
 }
 
-static int settled(void) {
-  return first_look && !loaders[0] && !loaders[1] && !queue_count && now() - last_news > CALM;
+/* Whether nothing more is to be expected: of screens, keyboards and pointers, or of anything. */
+static int settled(int of_all) {
+  return first_look && !loaders[SEEN_FIRST] && !(of_all && loaders[ALL_ELSE]) && !loaders[NEW] && !queue_count && now() - last_news > CALM;
+}
+
+static int is_seen_first(const struct wish *wish) {
+  const char *kind = wish->folder < 0 ? "event" : folders_given[wish->folder].kind;
+  return kind && (!strcmp(kind, "card") || !strcmp(kind, "event")) && (wish->folder < 0 || usable(&folders_given[wish->folder]));
+}
+
+static void miss(const char *name, const char *path) {
+  struct job *job = find_job(name);
+  if (job) job->bereft = 1;
+  say("NO DEVICE in %s for %s, which is started without", path, name);
 }
 
 /* Whether a container has what it declares, or need not wait for it any longer. */
@@ -113,56 +126,23 @@ int devices_there(const char *job) {
   for (int i = 0; i < wish_count; i++) {
     struct wish *wish = &wishes[i];
     if (wish->done || strcmp(wish->job, job)) continue;
-    int there = settled() && (wish->folder < 0 || usable(&folders_given[wish->folder]));
+    int there = settled(!is_seen_first(wish)) && (wish->folder < 0 || usable(&folders_given[wish->folder]));
     if (!there && now() - first_asked < PATIENCE) return 0;
     wish->done = 1;
     if (there) continue;
     if (wish->folder < 0) say("%s is started though drivers are still being loaded", job);
-    else if (!usable(&folders_given[wish->folder])) say("NO DEVICE in %s for %s, which is started without", folders_given[wish->folder].path, job);
+    else if (!usable(&folders_given[wish->folder])) miss(job, folders_given[wish->folder].path);
   }
   return 1;
-}
-
-static pid_t load_beside(char **aliases, int count) {
-  pid_t pid = branch("drivers");
-  if (pid) return pid > 0 ? pid : 0;
-  load_for(aliases, count);
-  _exit(0);
-}
-
-static int is_screen(const char *alias) {
-  return (!strncmp(alias, "pci:", 4) && strstr(alias, "bc03")) || !strncmp(alias, "virtio:d00000010", 16);
-}
-
-/* All that is there, screens first: the others are loaded for beside them. */
-static void load_for_all(void) {
-  static const char *const places[] = {"/sys/bus/*/devices/*/modalias", "/sys/class/input/*/modalias", "/sys/class/dmi/*/modalias", NULL};
-  static char *names[2][MOST_ALIASES];
-  char text[1024];
-  int counts[2] = {0, 0};
-  for (int place = 0; places[place]; place++) {
-    glob_t found = {0};
-    glob(places[place], GLOB_NOSORT, NULL, &found);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-      if (!read_text(found.gl_pathv[i], text, sizeof text)) continue;
-      int other = !is_screen(text);
-      if (counts[other] < MOST_ALIASES) names[other][counts[other]++] = strdup(text);
-    }
-    globfree(&found);
-  }
-  pid_t beside = counts[0] ? load_beside(names[0], counts[0]) : 0;
-  load_for(names[1], counts[1]);
-  if (beside) waitpid(beside, NULL, 0);
 }
 
 /* What was there before anybody listened. */
 void coldplug(void) {
   first_look = last_news = now();
-  if (loaders[0]) return;
-  loaders[0] = branch("drivers");
-  if (loaders[0]) return;
-  load_for_all();
-  _exit(0);
+  if (loaders[SEEN_FIRST] || loaders[ALL_ELSE]) return;
+  find_devices();
+  loaders[SEEN_FIRST] = load_what_is_seen();
+  if (!loaders[SEEN_FIRST]) loaders[ALL_ELSE] = load_all_else();
 }
 
 static const char *value(const char *text, size_t length, const char *key) {
@@ -223,20 +203,21 @@ void open_devices(void) {
 }
 
 double advance_devices(void) {
-  if (queue_count && !loaders[1]) {
-    loaders[1] = load_beside(queue, queue_count);
+  if (queue_count && !loaders[NEW]) {
+    loaders[NEW] = load_beside(queue, queue_count, 0);
     for (int i = 0; i < queue_count; i++) free(queue[i]);
     queue_count = 0;
   }
-  if (first_look && (settled() || (first_asked && now() - first_asked > PATIENCE))) look_at_demands();
+  if (first_look && (settled(1) || (first_asked && now() - first_asked > LONG_LOADING))) look_at_demands();
   return NEVER;
 }
 
 int loader_ended(pid_t pid) {
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < LOADERS; i++) {
     if (loaders[i] != pid) continue;
     loaders[i] = 0;
     last_news = now();
+    if (i == SEEN_FIRST) loaders[ALL_ELSE] = load_all_else();
     return 1;
   }
   return 0;

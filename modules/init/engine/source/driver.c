@@ -49,7 +49,7 @@ static void plain(char *name) {
   }
 }
 
-static int read_lists(void) {
+int know_drivers(void) {
   struct utsname facts;
   if (read_already) return depends.count;
   read_already = 1;
@@ -147,7 +147,7 @@ static int by_text(const void *one, const void *other) {
 
 /* For devices, by what they call themselves; many call themselves the same. */
 void load_for(char **names, int count) {
-  if (!read_lists()) return;
+  if (!know_drivers()) return;
   qsort(names, count, sizeof *names, by_text);
   for (int i = 0; i < count; i++) {
     if (i && !strcmp(names[i], names[i - 1])) continue;
@@ -162,6 +162,6 @@ int modprobe(const char *asked) {
   char name[256];
   snprintf(name, sizeof name, "%s", asked);
   plain(name);
-  if (!read_lists()) return 1;
+  if (!know_drivers()) return 1;
   return load(name, 0) && load_alias(name);
 }

@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SHIPPED "/live" /* what a medium has beside the machine that is to be installed from it */
+#define BESIDE "MODULUX_BESIDE" /* the variable by which the next stage knows of it */
 #define COMPRESSED 4 /* MODULE_INIT_COMPRESSED_FILE: the kernel unpacks it */
 
 static void load_modules(const char *order) {
@@ -38,18 +41,44 @@ static void first_group(void) {
   umount("/groups");
 }
 
+/* What the system itself does not stand on, by another process, which the next stage waits for. */
+static void load_meanwhile(void) {
+  char note[64];
+  pid_t pid = branch("drivers");
+  if (pid == 0) {
+    load_modules("/modules/order.beside");
+    _exit(0);
+  }
+  snprintf(note, sizeof note, "%d %d", (int)pid, open("/", O_PATH | O_DIRECTORY));
+  setenv(BESIDE, note, 1);
+}
+
+/* Until what was loaded beside is there; what it was loaded from would lie in memory as long as the machine runs. */
+void wait_for_beside(void) {
+  const char *note = getenv(BESIDE);
+  char path[64];
+  int pid, root;
+  if (!note || sscanf(note, "%d %d", &pid, &root) != 2) return;
+  if (pid > 1) waitpid(pid, NULL, 0);
+  snprintf(path, sizeof path, "/proc/self/fd/%d/lib", root);
+  remove_tree(path);
+  snprintf(path, sizeof path, "/proc/self/fd/%d/modules", root);
+  remove_tree(path);
+  close(root);
+  unsetenv(BESIDE);
+}
+
 void enter_system(void) {
   static const char *const moved[] = {"/proc", "/sys", "/dev", "/run", NULL};
   char to[64], wanted[128], disk[128];
   first_group();
+  load_meanwhile();
   load_modules("/modules/order");
   load_modules("/modules/order.medium"); /* what a CD or a memory stick needs, where one was started from */
   say("drivers for disks");
   mkdir("/system", 0755);
   if (!argument("system", wanted, sizeof wanted)) snprintf(wanted, sizeof wanted, "/dev/vda");
   if (!find_disk(wanted, disk, sizeof disk, 30) || !check_disk("system", disk, sizeof disk) || attach(disk, "/system", "erofs", MS_RDONLY, NULL)) return;
-  remove_tree("/lib"); /* it would lie in memory as long as the machine runs */
-  remove_tree("/modules");
   folders(RUN, 0755);
   if (access(SHIPPED, F_OK) == 0 && copy_tree(SHIPPED, LIVE)) say("%s cannot be copied: %s", SHIPPED, strerror(errno));
   remove_tree(SHIPPED);

@@ -11,8 +11,7 @@
 #define FIELDS 64
 #define RUN "/run/machine"
 #define PLAN "/etc/machine"
-#define STATE_PLAN "/state/machine"
-#define LIVE RUN "/live" /* a plan and layers as /state can have them, of a machine that was started from a medium */
+#define LIVE RUN "/live" /* a plan and layers beside the own ones, of a machine that was started from a medium */
 #ifndef RUNTIME
 #define RUNTIME "/usr/bin/crun"
 #endif
@@ -41,6 +40,7 @@ int map_medium(const char *piece, char *path, size_t size);
 
 /* early.c: in the initramfs */
 void enter_system(void);
+void wait_for_beside(void);
 
 /* state.c: the disk that keeps; whether there is one */
 extern int state_kept;
@@ -55,8 +55,9 @@ void name_host_by_file(void);
 /* store.c: layers of images; container.c: what a container stands on; copy.c: trees */
 int mount_layer(const char *id);
 void let_go_of_layers(void);
+void release_layers(void);
 int make_root(const char *name, const char *layers);
-void link_config(const char *name, int shipped);
+void link_config(const char *name, const char *updated);
 void drop_root(const char *name);
 void make_ipc(const char *name, const char *bytes);
 void make_volume(const char *source, const char *name, const char *target);
@@ -68,7 +69,7 @@ int remove_tree(const char *path);
 struct log {
   char name[128];
   int out, in, file;
-  long used;
+  long used, sent;
   char tail[1024]; /* the last that was said */
   size_t tail_used;
 };
@@ -77,14 +78,24 @@ void drain_log(struct log *log);
 void say_tail(struct log *log, int lines);
 size_t read_log(struct log *log, char *text, size_t size);
 void close_logs(void);
+struct job;
+void declare_keeper(const char *job, const char *path); /* the module that keeps them, and its socket */
+int keeps_logs(const struct job *job);
+double advance_logs(void);
+
+/* trouble.c: what goes wrong while all goes on */
+double advance_troubles(void);
 
 /* socket.c: whether somebody takes connections; a question costs little, and one that has been answered is not asked again at once */
 int all_answer(char **paths);
+void forget_answers(char **paths);
 
 /* job.c: a container as long as the machine runs */
 enum phase { WAITING, STARTING, RUNNING, CLEANING, ENDED };
+enum source { SHIPPED, UPDATED, TRIED }; /* as the system came with it, or as an update of its module has it */
 struct job {
   char *name, *layers;
+  char config[160]; /* of its update; empty: the system's own */
   char **sockets; /* must answer before it is started */
   char **after;   /* names of jobs that end after it */
   char **answers; /* its own sockets, which answer once it is ready */
@@ -95,7 +106,11 @@ struct job {
   char later;     /* not needed for the picture, and started once that is there */
   char root_made, ready, told, again;
   char answered;  /* what it asks says yes; it has still to be seen */
-  char put_back; /* to the layers that the system came with */
+  char damaged, was_ready, moving; /* trial.c */
+  enum source from;
+  const char *verdict; /* on its update: "failed", "back"; NULL: what `from` says */
+  double within;       /* seconds in which it must be ready on trial */
+  char bereft;    /* a device that it declares is not there */
   char stopping; /* 1: told to end, 2: killed */
   enum phase phase;
   pid_t pid, asker;
@@ -108,6 +123,7 @@ extern struct job jobs[MOST];
 extern int job_count;
 struct job *find_job(const char *name);
 struct job *make_job(const char *name);
+int is_bereft(const struct job *job); /* it, or one that it stands on, lacks a device: nobody waits for it */
 int held_back(const struct job *job); /* it waits for others to have made the picture */
 double advance_jobs(void);
 void job_ended(pid_t pid, int status);
@@ -128,10 +144,17 @@ void want_settled(const char *job);
 int devices_there(const char *job);
 double advance_devices(void);
 int loader_ended(pid_t pid);
+int know_drivers(void); /* whether there are any */
 void load_for(char **aliases, int count);
 int modprobe(const char *name);
 void look_for_button(const char *node);
 
+/* coldplug.c: drivers for what was there from the first */
+#define MOST_ALIASES 4096
+void find_devices(void);
+pid_t load_what_is_seen(void);
+pid_t load_all_else(void);
+pid_t load_beside(char **aliases, int count, int politeness);
 /* news.c: containers that are told of devices */
 void declare_news(const char *name, const char *space);
 void pass_news_on(const char *text, size_t length);
@@ -171,9 +194,11 @@ void grow_partition(const char *partition);
 
 /* mapper.c: the kernel's device mapper */
 int map_device(const char *name, const char *target, const char *words, unsigned long long sectors);
+void unmap_device(const char *name);
 
 /* verity.c: system and store checked as they are read */
 int check_disk(const char *part, char *disk, size_t size);
+int map_checked(const char *name, const char *disk, const char *told);
 int into_memory(const char *program, const char *copy);
 void verity_news(const char *text, size_t length);
 
@@ -185,9 +210,24 @@ int slot_helper_ended(pid_t pid, int status);
 void slot_damaged(const char *part, const char *block);
 void give_slot_up(void);
 
-/* receive.c: the slot that does not run, filled from outside */
-int is_slot_verb(const char *verb);
-pid_t serve_slots(int file, char **words);
+/* transfer.c: what comes from outside, each in a process of its own: the other slot (receive.c), updates (update_files.c) */
+int is_apart(const char *verb);
+pid_t serve_apart(int file, char **words);
+
+/* update.c: single modules as updates have them; trial.c: whether these get ready */
+int describe_update(struct job *job, char **fields, int count);
+int sealed_layer(const char *id, char *path, size_t size, const char **sum, const char **told);
+int stand_on(struct job *job, enum source from);
+void stand_on_best(struct job *job);
+void describe_updated(void);
+void drop_trials(void);
+void begin_updates(void);
+double advance_changes(void);
+int change_helper_ended(pid_t pid, int status);
+int changes(const struct job *job);
+const char *try_update(struct job *job);
+const char *undo_update(struct job *job);
+void layer_damaged(const char *id, const char *block);
 
 /* systemd.c: systemd as PID 1, and this program as one of its services */
 extern int under_systemd;
@@ -200,14 +240,23 @@ char **systemd_words(const char *verb, const char *name);
 /* processes.c: who runs */
 void each_process(void (*tell)(int file, const char *pid, const char *container, const char *program), int file);
 
+/* keep.c: for who keeps the machine's data */
+void begin_custody(void);
+pid_t stand_still(const void *whom, struct job *const *wanted);
+void go_on(const void *whom, const char *why);
+double advance_still(void);
+int take_laid(void);
+
 /* control.c: commands by a socket */
 void open_control(void);
+void open_keeping(void);
 int act_ended(pid_t pid, int status);
 
 /* plan.c: the lines that it obeys */
 void read_plan(void);
-int planned_layers(const char *name, char *layers, size_t size);
-int shipped_layers(const char *name, char *layers, size_t size);
+const char *plan_path(void);
+int system_version(char *version, size_t size);
+void describe_job(struct job *job, const char *path, int of_update);
 
 /* loop.c */
 extern int ending; /* 0, or what reboot(2) is told in the end */

@@ -16,7 +16,6 @@
 #define CALM 60.0      /* who ran that long begins anew with short delays */
 #define LONGEST 60.0   /* delay */
 #define LOOP_AT 3      /* deaths in a row, then the console shows why */
-#define GIVEN_UP_AT 5
 #define MOST_STRAYS 64 /* ended before it was known who they were */
 
 struct job jobs[MOST];
@@ -61,6 +60,7 @@ static void died(struct job *job, int status) {
   double ran = now() - job->began;
   int code = result(status), finished = job->restart == 'n' || (job->restart == 'f' && !code);
   job->ready = job->answered = 0;
+  forget_answers(job->answers);
   if (job->stopping || ending) {
     say("stopped %s", job->name);
     job->due = now();
@@ -79,35 +79,14 @@ static void died(struct job *job, int status) {
   clean(job);
 }
 
-static void change_root(struct job *job, const char *layers, const char *why) {
-  if (job->layers && !strcmp(layers, job->layers)) return;
-  say("%s %s", job->name, why);
-  drop_root(job->name);
-  free(job->layers);
-  job->layers = strdup(layers);
-  job->root_made = make_root(job->name, layers);
-}
-
-/* One module is replaced, or put back, by a plan on the state disk and a restart. Where the new one cannot be had or does not stay alive, the
- * one that the system came with is taken. */
-static void renew_root(struct job *job) {
-  char layers[4096];
-  if (job->starts && !job->put_back && planned_layers(job->name, layers, sizeof layers)) change_root(job, layers, "has other layers now");
-  if (!job->root_made && job->layers) job->root_made = make_root(job->name, job->layers);
-  if ((!job->root_made || job->fails >= GIVEN_UP_AT) && shipped_layers(job->name, layers, sizeof layers)) {
-    if (job->layers && strcmp(layers, job->layers)) job->put_back = 1;
-    change_root(job, layers, "does not work as it is on the state disk; the system's own is taken");
-  }
-  link_config(job->name, job->put_back);
-}
-
 static void launch(struct job *job) {
   char bundle[256], pid_file[256];
   snprintf(bundle, sizeof bundle, RUN "/bundles/%s", job->name);
   snprintf(pid_file, sizeof pid_file, RUN "/pids/%s", job->name);
   folders(RUN "/pids", 0755);
   unlink(pid_file);
-  renew_root(job);
+  if (job->layers && !job->root_made) job->root_made = make_root(job->name, job->layers);
+  link_config(job->name, job->config);
   /* detached, so that there is no process for it but its own, whose parent is this one */
   char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, job->name, NULL, NULL};
   if (job->third > 0) argv[8] = "--preserve-fds=1", argv[9] = job->name;
@@ -165,7 +144,7 @@ void stop_job(struct job *job) {
 }
 
 void restart_job(struct job *job) {
-  job->fails = job->put_back = 0;
+  job->fails = 0;
   job->due = now();
   if (job->phase == RUNNING || job->phase == STARTING) {
     job->again = 1;
@@ -176,13 +155,27 @@ void restart_job(struct job *job) {
   }
 }
 
+/* Such as a display without a graphics card, and a session on it. */
+static int is_bereft_of(const struct job *job, int depth) {
+  if (job->bereft) return 1;
+  for (char **name = job->after; name && *name && depth < 8; name++) {
+    struct job *other = find_job(*name);
+    if (other && !other->ready && is_bereft_of(other, depth + 1)) return 1;
+  }
+  return 0;
+}
+
+int is_bereft(const struct job *job) {
+  return is_bereft_of(job, 0);
+}
+
 /* Whether those that make the picture are ready, or have had their time: others would take the processor from them. */
 static int picture_there(void) {
   static double began;
   static int there;
   int lacking = 0;
   if (!began) began = now();
-  for (int i = 0; i < job_count; i++) lacking += !jobs[i].later && jobs[i].phase != ENDED && !jobs[i].ready;
+  for (int i = 0; i < job_count; i++) lacking += !jobs[i].later && jobs[i].phase != ENDED && !jobs[i].ready && !is_bereft(&jobs[i]);
   if (!lacking || now() - began > PICTURE_TIME) there = 1;
   return there;
 }
@@ -242,15 +235,16 @@ static int needed(const struct job *job) {
 /* Who is needed by none that still runs is told to end; in how many seconds to look again, 0 once all have ended. */
 double end_jobs(void) {
   static double began;
-  int left = 0;
+  int left = 0, others = 0;
   if (!began) began = now();
+  for (int i = 0; i < job_count; i++) others += jobs[i].phase != ENDED && !keeps_logs(&jobs[i]);
   int late = now() - began > GRACE_OF_ALL;
   for (int i = 0; i < job_count; i++) {
     struct job *job = &jobs[i];
     if (job->phase == ENDED) continue;
     left++;
     if (late && job->pid > 0) kill(job->pid, SIGKILL);
-    else if (!job->told && !needed(job)) job->told = 1, stop_job(job);
+    else if (!job->told && !needed(job) && !(others && keeps_logs(job))) job->told = 1, stop_job(job);
   }
   if (now() - began > GRACE_OF_ALL + 5) return 0;
   return left ? 0.1 : 0;

@@ -48,7 +48,7 @@ static int reap(void) {
   int status, count = 0;
   for (pid_t pid; count < AT_ONCE && (pid = waitpid(-1, &status, WNOHANG)) > 0; count++) {
     stick_ended(pid, status);
-    if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status)) continue;
+    if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status) || change_helper_ended(pid, status)) continue;
     state_helper_ended(pid, status);
     job_ended(pid, status);
   }
@@ -92,7 +92,7 @@ static int turn(double wait) {
 void supervise(void) {
   for (double wait = 0;;) {
     int more = turn(wait);
-    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending ? end_jobs() : NEVER, advance_slot(), advance_terminals()};
+    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending ? end_jobs() : NEVER, advance_slot(), advance_terminals(), advance_changes(), advance_still(), advance_troubles(), advance_logs()};
     if (ending && (wants[4] == 0 || under_systemd)) return;
     wait = more ? 0 : NEVER;
     for (size_t i = 0; i < sizeof wants / sizeof *wants; i++)
@@ -108,6 +108,7 @@ static void mount_system(void) {
   mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=16m");
   argument("store", wanted, sizeof wanted);
   if (strcmp(wanted, "none") && find_disk(wanted, disk, sizeof disk, 20) && check_disk("store", disk, sizeof disk)) attach(disk, "/store", "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
+  wait_for_beside();
   mount_state();
   say("mounted");
 }
@@ -163,6 +164,7 @@ static void enter_plan(void) {
   begin_slot();
   name_host_by_file();
   read_plan();
+  begin_updates();
   say("planned");
   supervise();
   power();

@@ -38,3 +38,12 @@ int map_device(const char *name, const char *target, const char *words, unsigned
   errno = why;
   return failed ? -1 : (int)minor(create.head.dev);
 }
+
+/* It is gone once nobody uses it any more. */
+void unmap_device(const char *name) {
+  struct request request = {.head.flags = DM_DEFERRED_REMOVE};
+  int mapper = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+  if (mapper < 0) return;
+  if (ask_mapper(mapper, DM_DEV_REMOVE, name, &request)) say("%s is still mapped: %s", name, strerror(errno));
+  close(mapper);
+}

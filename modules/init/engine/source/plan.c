@@ -2,6 +2,7 @@
  *
  *   version ID                    the first line: which system it is for
  *   host    NAME                  what the machine is called
+ *   log     NAME SOCKET           before all containers: the module that is sent what all say
  *   layers  NAME ID:ID:...        the container's root file system, the topmost layer first
  *   ipc     NAME BYTES            an IPC namespace and a /dev/shm for it and those who join it
  *   volume  SOURCE NAME TARGET    a folder, owned and filled at first as TARGET in NAME's image is
@@ -15,10 +16,12 @@
  *   after   NAME OTHER...         ended before the others
  *   ready   NAME SOCKET...        its own sockets that answer when it is ready
  *   ask     NAME COMMAND...       must exit with 0 inside NAME when it is ready
- *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file, or a folder that is not empty, with a word in it (or -)
+ *   custody NAME                  it keeps the machine's data, and has a socket for that
+ *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file (* for any name), or a folder that is not empty, with a word in it (or -)
  *   link    PORT SOCKET           a virtual machine's serial port, by its name, leads to a socket
  *
- * What it does not know, it says and passes over. /state/machine/boot takes its place if it is for the same system: so is one module replaced.
+ * What it does not know, it says and passes over. What a medium has beside the machine that it is started from takes its place if it is for the
+ * same system. Updates of single modules have lines of this kind too (update.h).
  */
 #include "init.h"
 #include <errno.h>
@@ -26,14 +29,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *place(void) {
-  char version[128], first[160], wanted[160];
-  if (!read_text(PLAN "/version", version, sizeof version)) return PLAN "/boot";
+/* Which system this is; 0 when it does not say. */
+int system_version(char *version, size_t size) {
+  int known = read_text(PLAN "/version", version, size);
   version[strcspn(version, "\n")] = 0;
+  return known && *version && !strchr(version, '/');
+}
+
+const char *plan_path(void) {
+  char version[128], first[160], wanted[160];
+  if (!system_version(version, sizeof version)) return PLAN "/boot";
   snprintf(wanted, sizeof wanted, "version\t%s", version);
-  if (!read_text(STATE_PLAN "/boot", first, sizeof first)) return PLAN "/boot";
+  if (!read_text(LIVE "/machine/boot", first, sizeof first)) return PLAN "/boot";
   first[strcspn(first, "\n")] = 0;
-  return strcmp(first, wanted) ? PLAN "/boot" : STATE_PLAN "/boot";
+  return strcmp(first, wanted) ? PLAN "/boot" : LIVE "/machine/boot";
 }
 
 static char **words(char **fields, int count) {
@@ -50,17 +59,16 @@ static int split(char *line, char **fields) {
   return count;
 }
 
-static int of_job(struct job *job, char **fields, int count) {
+/* Whether a line is about a container, with what it says noted. */
+static int describe(struct job *job, char **fields, int count) {
   const char *verb = fields[0];
+  if (count < 3) return 0;
   if (!strcmp(verb, "layers")) {
+    free(job->layers);
     job->layers = strdup(fields[2]);
-    if (!under_systemd) job->root_made = make_root(job->name, job->layers); /* now, since volumes are filled from it */
   } else if (!strcmp(verb, "run")) {
     job->restart = fields[2][0] == 'o' ? 'f' : fields[2][0];
     job->sockets = words(fields + 3, count - 3);
-    job->phase = WAITING;
-    job->wanted = 1;
-    job->due = now();
   } else if (!strcmp(verb, "after")) {
     job->after = words(fields + 2, count - 2);
   } else if (!strcmp(verb, "ready")) {
@@ -73,6 +81,35 @@ static int of_job(struct job *job, char **fields, int count) {
     return 0;
   }
   return 1;
+}
+
+static int is_of(const struct job *job, char **fields, int count) {
+  return count > 2 && !strcmp(fields[1], job->name);
+}
+
+/* One container anew, as the lines of a plan or an update say. What had been said of it before is forgotten, and not freed: that is little. */
+void describe_job(struct job *job, const char *path, int of_update) {
+  char *line = NULL, *fields[FIELDS];
+  size_t size = 0;
+  FILE *plan = fopen(path, "re");
+  if (!plan) return say("%s cannot be read: %s", path, strerror(errno));
+  job->answers = job->asks = job->looks = NULL;
+  while (getline(&line, &size, plan) > 0) {
+    int count = split(line, fields);
+    if (count < 2 || (of_update && describe_update(job, fields, count))) continue;
+    if (is_of(job, fields, count)) describe(job, fields, count);
+  }
+  fclose(plan);
+  free(line);
+}
+
+/* Its root now, since volumes are filled from it; started as soon as it can be. */
+static void note_job(struct job *job, const char *verb) {
+  if (!strcmp(verb, "layers") && !under_systemd) stand_on_best(job);
+  if (strcmp(verb, "run")) return;
+  job->phase = WAITING;
+  job->wanted = 1;
+  job->due = now();
 }
 
 static void start_later(const char *name) {
@@ -89,14 +126,15 @@ static void obey(char *line, int at) {
   for (int i = 0; about_jobs[i] && count > 2; i++) {
     if (strcmp(about_jobs[i], verb)) continue;
     struct job *job = make_job(fields[1]);
-    if (job && of_job(job, fields, count)) return;
+    if (job && describe(job, fields, count)) return note_job(job, verb);
     say("the boot plan has too many containers: %s is left out", fields[1]);
     return;
   }
-  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "sticks", "later", "needs", NULL};
+  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "sticks", "later", "needs", "log", "custody", NULL};
   for (int i = 0; under_systemd && done[i]; i++)
     if (!strcmp(done[i], verb)) return;
   if (!strcmp(verb, "host") && count == 2) name_host(fields[1]);
+  else if (!strcmp(verb, "log") && count == 3) declare_keeper(fields[1], fields[2]);
   else if (!strcmp(verb, "ipc") && count == 3) make_ipc(fields[1], fields[2]);
   else if (!strcmp(verb, "volume") && count == 4) make_volume(fields[1], fields[2], fields[3]);
   else if (!strcmp(verb, "device") && count == 3) declare_device(fields[1], fields[2]);
@@ -104,6 +142,7 @@ static void obey(char *line, int at) {
   else if (!strcmp(verb, "news") && count == 3) declare_news(fields[1], fields[2]);
   else if (!strcmp(verb, "sticks") && count == 3) declare_sticks(fields[1], fields[2]);
   else if (!strcmp(verb, "later") && count == 2) start_later(fields[1]);
+  else if (!strcmp(verb, "custody") && count == 2) begin_custody(), open_keeping();
   else if (!strcmp(verb, "needs") && count == 5) add_demand(fields + 1);
   else if (!strcmp(verb, "terminal") && count == 4) declare_terminal(fields[1], fields[2], fields[3]);
   else if (!strcmp(verb, "link") && count == 3) add_link(fields[1], fields[2]);
@@ -111,39 +150,17 @@ static void obey(char *line, int at) {
 }
 
 void read_plan(void) {
-  const char *path = place();
+  const char *path = plan_path();
   char *line = NULL;
   size_t size = 0;
   int at = 0;
   FILE *plan = fopen(path, "re");
   if (!plan) say("no boot plan: %s: %s", path, strerror(errno));
-  if (!strncmp(path, "/state/", 7)) say("plan: %s", path);
+  if (strcmp(path, PLAN "/boot")) say("plan: %s", path);
+  if (!under_systemd) drop_trials();
   while (plan && getline(&line, &size, plan) > 0) obey(line, ++at);
   if (plan) fclose(plan);
   free(line);
+  describe_updated();
   keep_volumes();
-}
-
-static int layers_in(const char *plan_path, const char *name, char *layers, size_t size) {
-  char *line = NULL, *fields[FIELDS];
-  size_t room = 0;
-  int found = 0;
-  FILE *plan = fopen(plan_path, "re");
-  while (plan && !found && getline(&line, &room, plan) > 0) {
-    if (strncmp(line, "layers\t", 7) || split(line, fields) != 3 || strcmp(fields[1], name)) continue;
-    found = snprintf(layers, size, "%s", fields[2]) < (int)size;
-  }
-  if (plan) fclose(plan);
-  free(line);
-  return found;
-}
-
-/* What the plan says now, which may have been replaced since the start, of a container's layers. */
-int planned_layers(const char *name, char *layers, size_t size) {
-  return layers_in(place(), name, layers, size);
-}
-
-/* What the system itself came with. */
-int shipped_layers(const char *name, char *layers, size_t size) {
-  return layers_in(PLAN "/boot", name, layers, size);
 }

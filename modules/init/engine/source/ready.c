@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #define LATE 60.0       /* after its start, then the console shows what it lacks */
+#ifndef UNTIL_CALM
 #define UNTIL_CALM 20.0 /* seconds after the last start, then those that run are asked though others do not start */
+#endif
 
 int machine_ready;
 static int excuse_said;
@@ -31,8 +33,8 @@ static int calm(void) {
   double last = 0;
   int moving = 0;
   for (int i = 0; i < job_count; i++) {
-    if (jobs[i].phase == STARTING || (jobs[i].phase == WAITING && !jobs[i].starts && !held_back(&jobs[i]))) moving = 1;
-    if (jobs[i].starts && jobs[i].began > last) last = jobs[i].began;
+    if (jobs[i].phase == STARTING || (jobs[i].phase == WAITING && !jobs[i].starts && !held_back(&jobs[i]) && !is_bereft(&jobs[i]))) moving = 1;
+    if (jobs[i].starts == 1 && jobs[i].began > last) last = jobs[i].began; /* not of those that die again and again */
   }
   return !moving || now() - last > UNTIL_CALM;
 }
@@ -42,7 +44,7 @@ static void look_at_all(void) {
   double last = 0;
   int lacking = 0, there = 0;
   for (int i = 0; i < job_count; i++) {
-    if (jobs[i].began > last) last = jobs[i].began;
+    if (jobs[i].starts < 2 && jobs[i].began > last) last = jobs[i].began;
     if (jobs[i].ready) there++;
     if (jobs[i].ready || jobs[i].phase == ENDED) continue;
     lacking++;

@@ -1,4 +1,4 @@
-/* The slot that does not run, filled from outside: verbs of control.c whose bytes go by, each in a process of its own.
+/* The slot that does not run, filled from outside: verbs of control.c, each in a process of its own.
  *
  *   slots                     which slots there are, and how much the other one can take
  *   clear                     the other slot cannot be started any more: it is going to be written
@@ -9,10 +9,11 @@
 #include "init.h"
 #include "sha256.h"
 #include "slot.h"
+#include "transfer.h"
+#include "update.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,23 +26,10 @@
 #define RECEIVED RUN "/receive"
 #define BOOT RECEIVED "/boot.efi"
 #define PLACED PROGRAMS "/modulux.part"
-#define NOTED (8 << 20) /* bytes after which it is noted how far it got */
 
 static const char *const parts[] = {"system", "store", "boot", NULL};
+static const char *coming, *coming_sum; /* of the part that is being received */
 static unsigned char bytes[256 * 1024];
-
-static int tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static int tell(const char *format, ...) {
-  va_list values;
-  va_start(values, format);
-  vdprintf(STDIN_FILENO, format, values);
-  va_end(values);
-  return 1;
-}
-
-static int refuse(const char *what) {
-  return tell("error %s: %s\n", what, strerror(errno));
-}
 
 static int other_slot(void) {
   return own_slot() == 'a' ? 'b' : 'a';
@@ -116,47 +104,12 @@ static int clear(void) {
   unlink(PLACED);
   unmount_esp();
   if (on_trial) return tell("error this slot is itself on trial: the other one is needed\n");
+  if (!failed) tidy_updates(1); /* those of a system that is going to be overwritten */
   return failed ? refuse("the boot program of the other slot cannot be removed") : 0;
 }
 
-/* From the disk itself, not from memory. */
-static int is_what_was_sent(int file, uint64_t size, const char *sum) {
-  struct sha256 made;
-  char text[65];
-  fsync(file);
-  ioctl(file, BLKFLSBUF, 0);
-  posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
-  sha256_begin(&made);
-  for (uint64_t at = 0; at < size;) {
-    ssize_t got = pread(file, bytes, size - at < sizeof bytes ? size - at : sizeof bytes, at);
-    if (got <= 0) return 0;
-    sha256_add(&made, bytes, got);
-    at += got;
-  }
-  sha256_text(&made, text);
-  return !strcmp(text, sum);
-}
-
-/* What still comes is no command. */
-static int wait_for_end(void) {
-  while (read(STDIN_FILENO, bytes, sizeof bytes) > 0) continue;
-  return 1;
-}
-
-static int take(int file, const char *part, const char *sum, uint64_t at, uint64_t size) {
-  uint64_t told = at;
-  while (at < size) {
-    ssize_t got = read(STDIN_FILENO, bytes, size - at < sizeof bytes ? size - at : sizeof bytes);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break; /* who sends has left */
-    if (pwrite(file, bytes, got, at) != got) return refuse("it cannot be written"), wait_for_end();
-    at += got;
-    if (at - told < NOTED) continue;
-    told = at;
-    note(part, sum, at, "");
-  }
-  note(part, sum, at, "");
-  return at < size;
+static void note_how_far(uint64_t at) {
+  note(coming, coming_sum, at, "");
 }
 
 static int receive(const char *part, uint64_t size, const char *sum) {
@@ -171,7 +124,9 @@ static int receive(const char *part, uint64_t size, const char *sum) {
   if (at > size) at = 0;
   if (!whole) note(part, sum, at, "");
   tell("at\t%llu\n", (unsigned long long)at);
-  if (take(file, part, sum, at, size)) return 1;
+  coming = part;
+  coming_sum = sum;
+  if (take(file, at, size, note_how_far)) return 1;
   if (whole || is_what_was_sent(file, size, sum)) {
     note(part, sum, size, " whole");
     return 0;
@@ -225,29 +180,11 @@ static int roll_back(void) {
   return failed ? tell("error the boot program cannot be renamed\n") : 0;
 }
 
-static int obey(char **words) {
+int obey_slots(char **words) {
   if (!own_slot()) return tell("error this machine was not started from a disk with two slots\n");
   if (!strcmp(words[0], "slots")) return show_slots();
   if (!strcmp(words[0], "clear")) return clear();
   if (!strcmp(words[0], "place")) return place();
   if (!strcmp(words[0], "rollback")) return roll_back();
   return words[1] && words[2] && words[3] ? receive(words[1], strtoull(words[2], NULL, 10), words[3]) : tell("error receive PART SIZE SHA256\n");
-}
-
-int is_slot_verb(const char *verb) {
-  static const char *const verbs[] = {"slots", "clear", "receive", "place", "rollback", NULL};
-  for (int i = 0; verbs[i]; i++)
-    if (!strcmp(verb, verbs[i])) return 1;
-  return 0;
-}
-
-/* The process that obeys, talking by `file` until it ends. */
-pid_t serve_slots(int file, char **words) {
-  int before = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  dup2(file, STDIN_FILENO);
-  pid_t pid = branch("slots");
-  if (pid == 0) _exit(obey(words) != 0);
-  if (before < 0) close(STDIN_FILENO);
-  else dup2(before, STDIN_FILENO), close(before);
-  return pid;
 }

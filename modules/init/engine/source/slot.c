@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #define ESP_LABEL "PARTLABEL=modulux-esp"
+#define TRIES 50
+#define PAUSE 100000 /* microseconds */
 #define HASTE 20.0 /* seconds for the process that rejects a slot: its disk may hang */
 
 enum found { KEPT, TRIAL, ALONE, UNKNOWN }; /* ALONE: it is not kept, and there is no better one */
@@ -81,7 +83,14 @@ int mount_esp(int writable) {
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
     if (getpid() != 1) return -1;
   }
-  return attach(disk, ESP, "vfat", MS_NOSUID | MS_NODEV | MS_NOEXEC | (writable ? 0 : MS_RDONLY), "umask=0077");
+  unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (writable ? 0 : MS_RDONLY);
+  for (int tries = 0; tries < TRIES; tries++) {
+    if (mount(disk, ESP, "vfat", flags, "umask=0077") == 0) return 0;
+    if (errno != EBUSY) break;
+    usleep(PAUSE); /* another such process, about to end, has it the other way: to be written, or only to be read */
+  }
+  say("cannot mount %s (vfat) at %s: %s", disk, ESP, strerror(errno));
+  return -1;
 }
 
 void unmount_esp(void) {
@@ -146,7 +155,11 @@ static void begin_to_reject(void) {
 }
 
 void slot_damaged(const char *part, const char *block) {
-  if (damaged++) return; /* it is said once, the kernel says the rest */
+  static char said[2][16];
+  for (int i = 0; i < 2 && damaged; i++)
+    if (!strcmp(said[i], part)) return; /* once for each part, the kernel says the rest */
+  if (damaged == 2) return;
+  snprintf(said[damaged++], sizeof *said, "%s", part);
   say("DAMAGED: the %s is not what was built (block %s); what cannot be trusted is not read", part, block);
   if (!own_slot()) return say("there is no other slot: the machine goes on as far as it can");
   begin_to_reject();

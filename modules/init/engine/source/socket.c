@@ -40,6 +40,13 @@ static int answers(const char *path) {
   return known[i].yes;
 }
 
+/* Who answered there has ended. */
+void forget_answers(char **paths) {
+  for (; paths && *paths; paths++)
+    for (int i = 0; i < known_count; i++)
+      if (!strcmp(known[i].path, *paths)) known[i].asked = -NEVER, known[i].yes = 0;
+}
+
 int all_answer(char **paths) {
   for (; paths && *paths; paths++)
     if (!answers(*paths)) return 0;

@@ -26,8 +26,6 @@ static pid_t grower;
 static void in_memory(const char *why, const char *disk) {
   say("state: %s%s%s; NOTHING WILL BE KEPT, it lies in memory", disk, *disk ? ": " : "", why);
   attach("state", "/state", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=50%");
-  if (access(LIVE, F_OK)) return;
-  if (symlink(LIVE "/machine", STATE_PLAN) || symlink(LIVE "/store", "/state/store")) say("state: without what the medium has: %s", strerror(errno));
 }
 
 static uint32_t number(const unsigned char *at) {
@@ -145,5 +143,6 @@ void mount_state(void) {
   }
   state_kept = 1;
   mark();
+  if (take_laid()) say("state: what was restored is not in its place: %s", strerror(errno));
   grow(disk, blocks, block);
 }

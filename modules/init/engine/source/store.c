@@ -3,6 +3,7 @@
  * A layer in the store is read from the store's own disk, at the place where its file lies: an erofs that is mounted from a file of
  * another erofs gave errors now and then (Linux 6.12), and all that is read is kept in memory twice. */
 #include "init.h"
+#include "update.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -35,22 +36,28 @@ static int whole(const char *path) {
   return (uint64_t)facts.st_size >= blocks << super[12];
 }
 
-/* `size` bytes (0: all) from `from` of a file or disk, by a loop device. */
-static int mount_by_loop(const char *backing, uint64_t from, uint64_t size, unsigned flags, const char *where) {
+/* `size` bytes (0: all) from `from` of a file or disk as a loop device, which lasts as long as it is used; -1 with errno set. */
+static int open_loop(const char *backing, uint64_t from, uint64_t size, unsigned flags, char device[32]) {
   struct loop_config config = {.block_size = flags ? BLOCK : 0, .info = {.lo_offset = from, .lo_sizelimit = size, .lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR | flags}};
-  char device[32];
-  int first = errno, failed = -1, control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), free = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
-  snprintf(device, sizeof device, "/dev/loop%d", free);
+  int first = errno, control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), free = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+  snprintf(device, 32, "/dev/loop%d", free);
   int loop = free < 0 ? -1 : open(device, O_RDWR | O_CLOEXEC), file = open(backing, O_RDONLY | O_CLOEXEC);
   config.fd = file;
-  if (loop >= 0 && file >= 0 && ioctl(loop, LOOP_CONFIGURE, &config) == 0)
-    failed = mount(device, where, "erofs", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL);
-  int why = loop >= 0 ? errno : first; /* without such devices the first reason says more */
+  int failed = loop < 0 || file < 0 || ioctl(loop, LOOP_CONFIGURE, &config), why = loop >= 0 ? errno : first; /* without such devices the first reason says more */
   if (control >= 0) close(control);
-  if (loop >= 0) close(loop);
   if (file >= 0) close(file);
+  if (failed && loop >= 0) close(loop);
   errno = why;
-  return failed;
+  return failed ? -1 : loop;
+}
+
+static int mount_by_loop(const char *backing, uint64_t from, uint64_t size, unsigned flags, const char *where) {
+  char device[32];
+  int loop = open_loop(backing, from, size, flags, device);
+  int failed = loop < 0 || mount(device, where, "erofs", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL), why = errno;
+  if (loop >= 0) close(loop);
+  errno = why;
+  return failed ? -1 : 0;
 }
 
 /* Where a file of the store lies on its disk, which must be in one piece; bytes. */
@@ -87,8 +94,34 @@ static int mount_by_piece(const char *path, const char *where) {
   return mount_by_loop(device, from, length, LO_FLAGS_DIRECT_IO, where);
 }
 
+static int mount_file(const char *path, const char *where) {
+  return mount(path, where, "erofs", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL) == 0 ? 0 : mount_by_loop(path, 0, 0, 0, where);
+}
+
+/* A layer of an update lies on the state's disk, which nobody checks: its blocks are, as it is read. Where the kernel has no device mapper,
+ * all of it is before it is mounted. The name of the device is written to `mark`. */
+static int mount_sealed(const char *id, const char *where, const char *mark) {
+  static unsigned count;
+  char path[256], device[32], checked[32], name[128], found[65];
+  const char *sum, *told;
+  if (!sealed_layer(id, path, sizeof path, &sum, &told)) return -1;
+  if (access("/dev/mapper/control", F_OK)) {
+    if (!file_sum(path, found) || strcmp(found, sum)) return say("the layer %s is damaged", path), -1;
+    return mount_file(path, where) || write_text(mark, "");
+  }
+  int loop = open_loop(path, 0, 0, LO_FLAGS_DIRECT_IO, device);
+  snprintf(name, sizeof name, "layer-%u-%s", count++, id);
+  int number = loop < 0 ? -1 : map_checked(name, device, told);
+  snprintf(checked, sizeof checked, "/dev/dm-%d", number);
+  int failed = number < 0 || mount(checked, where, "erofs", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL);
+  if (failed) say("the layer %s cannot be mounted: %s", path, strerror(errno));
+  if (failed && number >= 0) unmap_device(name);
+  if (loop >= 0) close(loop);
+  return failed ? -1 : write_text(mark, name);
+}
+
 int mount_layer(const char *id) {
-  static const char *const places[] = {"/state/store/layers", "/store/layers", NULL};
+  static const char *const places[] = {"/store/layers", LIVE "/store/layers", NULL};
   char path[256], where[256], mark[300];
   snprintf(where, sizeof where, LAYERS "/%s", id);
   snprintf(mark, sizeof mark, LAYERS "/.%s", id); /* that it is mounted */
@@ -101,20 +134,41 @@ int mount_layer(const char *id) {
       say("the layer %s is damaged", path);
       continue;
     }
-    if (mount_by_piece(path, where) == 0 || mount(path, where, "erofs", MS_RDONLY | MS_NODEV | MS_NOSUID, NULL) == 0 ||
-        mount_by_loop(path, 0, 0, 0, where) == 0) {
-      close(open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0400));
-      return 1;
-    }
+    if (mount_by_piece(path, where) == 0 || mount_file(path, where) == 0) return write_text(mark, "") == 0;
     say("the layer %s cannot be mounted: %s", path, strerror(errno));
   }
+  return mount_sealed(id, where, mark) == 0;
+}
+
+static void let_go(const char *mark) {
+  char where[300], name[128];
+  snprintf(where, sizeof where, LAYERS "/%s", strrchr(mark, '/') + 2);
+  umount2(where, MNT_DETACH);
+  if (read_text(mark, name, sizeof name)) unmap_device(name);
+  unlink(mark);
+  rmdir(where);
+}
+
+static int stood_on(const char *id) {
+  for (int i = 0; i < job_count; i++)
+    if (jobs[i].layers && strstr(jobs[i].layers, id)) return 1;
   return 0;
+}
+
+static void let_go_of(int all) {
+  glob_t found = {0};
+  glob(LAYERS "/.[!.]*", GLOB_NOSORT, NULL, &found);
+  for (size_t i = 0; i < found.gl_pathc; i++)
+    if (all || !stood_on(strrchr(found.gl_pathv[i], '/') + 2)) let_go(found.gl_pathv[i]);
+  globfree(&found);
+}
+
+/* Those on which nothing stands any more. */
+void release_layers(void) {
+  let_go_of(0);
 }
 
 /* Some lie in files of /state, which could not be unmounted under them. */
 void let_go_of_layers(void) {
-  glob_t found = {0};
-  glob(LAYERS "/*", GLOB_NOSORT, NULL, &found);
-  for (size_t i = 0; i < found.gl_pathc; i++) umount2(found.gl_pathv[i], MNT_DETACH);
-  globfree(&found);
+  let_go_of(1);
 }

@@ -11,20 +11,24 @@
 #define BLOCK 4096
 #define ROOT 64 /* hexadecimal digits of a SHA-256 */
 
+/* A device that reads `disk` and checks it as `told`, BLOCKS:ROOT: N of /dev/dm-N; -1 with errno set. */
+int map_checked(const char *name, const char *disk, const char *told) {
+  char words[512], *root;
+  unsigned long long blocks = strtoull(told, &root, 10);
+  errno = EINVAL;
+  if (!blocks || *root != ':' || strspn(root + 1, "0123456789abcdef") != ROOT || root[1 + ROOT]) return -1;
+  snprintf(words, sizeof words, "1 %s %s %d %d %llu %llu sha256 %s -", disk, disk, BLOCK, BLOCK, blocks, blocks, root + 1);
+  return map_device(name, "verity", words, blocks * (BLOCK / 512));
+}
+
 /* Put the checked device in the place of the disk that holds `part`. Whether it may be read: one whose root is told is never read unchecked. */
 int check_disk(const char *part, char *disk, size_t size) {
-  char key[64], told[160], words[512], *root;
+  char key[64], told[160];
   snprintf(key, sizeof key, "%s.verity", part);
   if (!argument(key, told, sizeof told)) return 1;
-  unsigned long long blocks = strtoull(told, &root, 10);
-  if (!blocks || *root != ':' || strspn(root + 1, "0123456789abcdef") != ROOT || root[1 + ROOT]) {
-    say("the %s cannot be checked: modulux.%s=%s means nothing", part, key, told);
-    return 0;
-  }
-  snprintf(words, sizeof words, "1 %s %s %d %d %llu %llu sha256 %s -", disk, disk, BLOCK, BLOCK, blocks, blocks, root + 1);
-  int number = map_device(part, "verity", words, blocks * (BLOCK / 512));
+  int number = map_checked(part, disk, told);
   if (number < 0) {
-    say("the %s on %s cannot be checked: %s", part, disk, strerror(errno));
+    say("the %s on %s cannot be checked (modulux.%s=%s): %s", part, disk, key, told, strerror(errno));
     return 0;
   }
   snprintf(disk, size, "/dev/dm-%d", number);
@@ -47,7 +51,7 @@ int into_memory(const char *program, const char *copy) {
 /* What the kernel tells when a block is not what was built. */
 void verity_news(const char *text, size_t length) {
   const char *block = NULL, *device = NULL;
-  char path[128], part[64] = "system";
+  char path[128], part[128] = "system";
   for (const char *at = text; at < text + length; at += strlen(at) + 1) {
     if (!strncmp(at, "DM_VERITY_ERR_BLOCK_NR=", 23)) block = at + 23;
     if (!strncmp(at, "DEVNAME=", 8)) device = at + 8;
@@ -56,5 +60,6 @@ void verity_news(const char *text, size_t length) {
   if (strchr(block, ',')) block = strchr(block, ',') + 1; /* before it: 0 of the image, 1 of the tree */
   snprintf(path, sizeof path, "/sys/class/block/%s/dm/name", device ? device : "");
   read_text(path, part, sizeof part);
-  slot_damaged(part, block);
+  if (strncmp(part, "layer-", 6)) slot_damaged(part, block);
+  else layer_damaged(strrchr(part, '-') + 1, block);
 }

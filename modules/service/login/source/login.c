@@ -1,4 +1,4 @@
-/* login TERMINAL NAME: asks for a password on a virtual terminal and becomes a shell there; when that ends, it asks again. Each login is a
+/* login TERMINAL NAME: asks for a password on a virtual terminal (a number) or a line (a path) and becomes a shell there; when that ends, it asks again. Each login is a
  * process of its own, which leads a session: with it the terminal is taken from all that it left behind. MODULUX_PASSWORD is the password's
  * hash (crypt(5)), `none` to ask for none.
  * Debian's own login wants to be root, to become whoever logs in; here there is one user, and this is that one already. */
@@ -21,10 +21,14 @@
 
 static struct termios plain;
 
+static int is_line(const char *terminal) {
+  return *terminal == '/';
+}
+
 /* The terminal is that which this process controls, and all that it reads and writes. */
 static int take_terminal(const char *number) {
   char path[32];
-  snprintf(path, sizeof path, "/dev/tty%s", number);
+  snprintf(path, sizeof path, "%s%s", is_line(number) ? "" : "/dev/tty", number);
   if (getsid(0) != getpid() && setsid() < 0) perror("setsid");
   int terminal = open(path, O_RDWR);
   if (terminal < 0) return fprintf(stderr, "login: %s: %s\n", path, strerror(errno)), 0;
@@ -90,7 +94,7 @@ static void serve(const char *number, const char *name, const char *hash) {
   }
   ask(name, hash);
   default_signals();
-  setenv("TERM", "linux", 1);
+  setenv("TERM", is_line(number) ? "vt220" : "linux", 1);
   setenv("SHELL", LOGIN_SHELL, 1);
   if (home && chdir(home)) perror(home);
   execl(LOGIN_SHELL, "-bash", NULL);

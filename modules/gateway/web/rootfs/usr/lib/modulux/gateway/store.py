@@ -1,15 +1,29 @@
 """Secrets that live for a while: each is an empty file, named by the secret (or its hash), as old as its last use.
 
+A file's time is what the clock since the computer's start said then; that of the day is set right now and then, by hours.
 The actions `link` and `vnc-password` put files here from outside; only this user can read the directory, which is on a tmpfs.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import time
 from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+def now() -> float:
+    """Seconds since the computer was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _note(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):  # used up meanwhile
+        at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        os.utime(path, ns=(at, at))
 
 
 class Store:
@@ -22,7 +36,9 @@ class Store:
         directory.chmod(0o700)
 
     def add(self, name: str) -> None:
-        (self.directory / name).touch(mode=0o600)
+        path = self.directory / name
+        path.touch(mode=0o600)
+        _note(path)
 
     def live(self) -> list[str]:
         """Names that are still valid; those that are not are removed on the way."""
@@ -44,7 +60,7 @@ class Store:
         path = self._path(name)
         if path is None or not self._fresh(path):
             return False
-        path.touch(mode=0o600)
+        _note(path)
         return True
 
     def clear(self) -> None:
@@ -56,8 +72,10 @@ class Store:
 
     def _fresh(self, path: Path) -> bool:
         try:
-            age = time.time() - path.stat().st_mtime
+            age = now() - path.stat().st_mtime
         except OSError:
+            return False
+        if age < 0:  # it is just being made
             return False
         if age < self.lifetime:
             return True

@@ -1,0 +1,188 @@
+#!/usr/bin/python3
+"""`modulux` on a machine: keeps and carries the desktops' data. Verbs, flags and exit codes are those of Modulux anywhere"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+from typing import Any
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+
+from said import CANCELLED, NOT_FOUND, REPOSITORY, RefusedError
+
+
+def parser() -> argparse.ArgumentParser:
+    """What may be said."""
+    whole = argparse.ArgumentParser(prog="modulux", description="Keep and carry what this machine's desktops hold.")
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="{backup,snapshots,restore,export,import,storage,ps}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="the result as JSON on stdout")
+    yes = argparse.ArgumentParser(add_help=False)
+    yes.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    into = argparse.ArgumentParser(add_help=False)
+    into.add_argument(
+        "--as", dest="name", metavar="DESKTOP", help="which of this machine's desktops gets it, if it was called otherwise"
+    )
+    into.add_argument("--no-start", action="store_true", help="do not wait until the desktop is ready")
+    store = argparse.ArgumentParser(add_help=False)
+    store.add_argument(
+        "--to",
+        metavar="REPOSITORY",
+        default=os.environ.get("MODULUX_REPOSITORY"),
+        help="a folder here, or sftp:…, rest:…, s3:…",
+    )
+    store.add_argument("--password-file", metavar="FILE", help="of this container's; without it you are asked")
+    one = verbs.add_parser("backup", parents=[common, yes, store], help="keep a desktop, as it is at one moment")
+    one.add_argument("desktop")
+    one.add_argument("--tag", action="append", default=[], help="a word of yours by which to find it again")
+    verbs.add_parser("snapshots", parents=[common, store], help="list what is kept")
+    one = verbs.add_parser("restore", parents=[common, yes, store, into], help="bring a desktop's data back")
+    one.add_argument("snapshot", help="its id, a desktop's name for its latest, or `latest`")
+    one = verbs.add_parser(
+        "export", parents=[common], help="write a desktop with its data into one file, for `modulux import` elsewhere"
+    )
+    one.add_argument("desktop")
+    one.add_argument("--output", "-o", required=True, metavar="FILE", help="what to write; `-` is stdout")
+    one.add_argument("--without-data", action="store_true", help="homes and shares stay here")
+    one = verbs.add_parser(
+        "import", parents=[common, yes, into], help="let a desktop of this machine have the data of such a file"
+    )
+    one.add_argument("file", help="`-` is stdin")
+    one = verbs.add_parser("storage", parents=[common], help="where the data lies, and how large it is")
+    one.add_argument("what", choices=["show"])
+    verbs.add_parser("ps", parents=[common], help="the machine's desktops")
+    for hidden in ("settle", "begin-anew"):
+        verbs.add_parser(hidden)
+    return whole
+
+
+def obey(said: argparse.Namespace) -> None:
+    """Do it, and print what came of it."""
+    do = {
+        "backup": backup,
+        "snapshots": snapshots,
+        "restore": restore,
+        "export": export,
+        "import": bring,
+        "storage": storage,
+        "ps": ps,
+    }
+    if said.verb in {"settle", "begin-anew"}:
+        import machine
+
+        (machine.settle if said.verb == "settle" else machine.begin_anew)()
+        return
+    data, text = do[said.verb](said)
+    if data is not None:
+        sys.stdout.write((json.dumps(data, indent=2) if said.json else text) + "\n")
+        sys.stdout.flush()
+
+
+def _repository(said: argparse.Namespace) -> Any:
+    from repository import Repository
+
+    if not said.to:
+        raise RefusedError("where to is not said", REPOSITORY, "--to FOLDER, sftp:USER@HOST:/FOLDER, rest:…, s3:…")
+    if shutil.which("restic") is None:
+        raise RefusedError("restic is missing", NOT_FOUND)
+    return Repository(said.to, said.password_file)
+
+
+def backup(said: argparse.Namespace) -> tuple[Any, str]:
+    from keeping import backup as keep
+
+    from machine import desktop
+
+    desktop(said.desktop)
+    done = keep(said.desktop, _repository(said), said.tag, yes=said.yes)
+    size = f"{done['bytes'] / 1e6:,.1f} MB in {done['files']:,} files, {done['added'] / 1e6:,.1f} MB of it new"
+    still = f"{done['seconds']:.1f} s, of which the desktop stood still for {done['frozen']:.2f} s"
+    return done, f"{said.desktop} is kept as {done['snapshot'][:8]} in {done['repository']}.\n  {size}; {still}"
+
+
+def snapshots(said: argparse.Namespace) -> tuple[Any, str]:
+    every = _repository(said).snapshots()
+    data = [{"id": s.id, "time": s.time, "desktop": s.desktop, "tags": list(s.tags)} for s in every]
+    return data, "\n".join(
+        f"{s.id[:8]}  {s.time[:16].replace('T', ' ')}  {s.desktop}" for s in every
+    ) or "nothing is kept there"
+
+
+def restore(said: argparse.Namespace) -> tuple[Any, str]:
+    from keeping import restore as back
+
+    done = back(said.snapshot, _repository(said), name=said.name, yes=said.yes, start=not said.no_start)
+    return done, f"{done['desktop']} is back as it was."
+
+
+def export(said: argparse.Namespace) -> tuple[Any, str]:
+    from carrying import export as write
+    from carrying import sink
+
+    with sink(said.output, sys.stdout.buffer) as output:
+        done = write(said.desktop, output, data=not said.without_data)
+    if said.output == "-":
+        sys.stderr.write(f"digest  {done['digest']}\n")
+        return None, ""
+    return done | {"file": said.output}, f"{said.output}: {len(done['volumes'])} volumes, no images\n  digest  {done['digest']}"
+
+
+def bring(said: argparse.Namespace) -> tuple[Any, str]:
+    from carrying import bring as take
+    from carrying import source
+
+    if said.file == "-" and not said.yes:
+        raise RefusedError("what comes by stdin cannot be asked about", CANCELLED, "--yes")
+    done = take(source(said.file, sys.stdin.buffer), name=said.name, yes=said.yes, start=not said.no_start)
+    return done, f"{done['desktop']} has the data of {done['digest']}."
+
+
+def storage(_: argparse.Namespace) -> tuple[Any, str]:
+    from storage import shown, told
+
+    data = shown()
+    return data, told(data)
+
+
+def ps(_: argparse.Namespace) -> tuple[Any, str]:
+    from machine import Machine, desktop, desktops
+
+    with Machine() as machine:
+        status = machine.status()
+    data = []
+    for name in desktops():
+        states = [status.get(c, ("missing", False)) for c in desktop(name).noted["containers"]]
+        data.append(
+            {
+                "desktop": name,
+                "running": sum(phase == "running" for phase, _ in states),
+                "ready": all(r for _, r in states),
+                "containers": len(states),
+            }
+        )
+    rows = [
+        f"{d['desktop']}  {d['running']} of {d['containers']} containers run{', ready' if d['ready'] else ''}" for d in data
+    ]
+    return data, "\n".join(rows)
+
+
+def main() -> int:
+    """The exit status."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        obey(parser().parse_args())
+    except RefusedError as error:
+        sys.stderr.write(f"modulux: {error}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+        return error.code
+    except BrokenPipeError:
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""A machine that keeps and carries what its desktop holds: to a repository and back, and to Podman on another computer."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import sshd
+from tests.support.cli import Cli
+from tests.support.virtual import Virtual, booted, colours, wait_for
+
+from modulux.machine.qmp import Monitor
+from modulux.machine.running import free_port
+
+pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+NAME = "t-keep"
+FILE = f"""name: {NAME}
+desktops: [openbox]
+services: [keeper]
+login: {{password: none}}
+gateway: {{module: web, address: 0.0.0.0, port: 6080, vnc-port: 5900}}
+"""
+SESSION, LOGIN, KEEPER = "modulux.openbox.openbox", f"modulux.{NAME}.login", f"modulux.{NAME}.keeper"
+HOST = "10.0.2.2"
+"""What the virtual machine calls its host's loopback."""
+
+PATIENCE = 1200.0
+PASSWORD = b"secret\n"
+
+
+def do(cli: Cli, *words: str, given: bytes = b"", status: int = 0) -> bytes:
+    """What a command in the machine prints; on a line of its own it is given a password or an archive."""
+    argv = cli.argv("machine", "do", NAME, *words)
+    done = subprocess.run(argv, input=given, capture_output=True, env=cli.environment(), timeout=PATIENCE, check=False)
+    assert done.returncode == status, (words, done.stdout[-2000:], done.stderr.decode(errors="replace"))
+    return done.stdout
+
+
+@contextlib.contextmanager
+def reached_by_ssh(folder: Path) -> Iterator[tuple[list[str], dict[str, bytes]]]:
+    """An SSH server of this host's: the flags that name a repository there, and the files that make it known, for ~/.ssh."""
+    found = sshd.program(folder / "unpacked")
+    if found is None:
+        pytest.skip("openssh-server can neither be found nor downloaded")
+    keys = folder / "home/.ssh"
+    keys.mkdir(parents=True, mode=0o700)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
+    shutil.copy(folder / "key.pub", keys / "authorized_keys")
+    port = free_port()
+    process = subprocess.Popen(sshd.command(folder, port, found), stderr=subprocess.DEVNULL)
+    settings = b"StrictHostKeyChecking no\nBatchMode yes\nLogLevel ERROR\n"
+    try:
+        yield (
+            ["--to", f"sftp://root@{HOST}:{port}/{folder}/data"],
+            {"id_ed25519": (folder / "key").read_bytes(), "config": settings},
+        )
+    finally:
+        process.kill()
+        process.wait()
+
+
+def know(machine: Virtual, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        text = base64.b64encode(data).decode()
+        machine.inside(KEEPER, f"mkdir -p -m 700 ~/.ssh; umask 077; echo {text} | base64 -d > ~/.ssh/{name}")
+
+
+def ready(machine: Virtual) -> bool:
+    rows = [line.split("\t") for line in machine.ask("status")]
+    return all(row[2] == "ready" for row in rows if row[0].startswith("modulux."))
+
+
+def letter(machine: Virtual) -> str:
+    return machine.inside(SESSION, "cat ~/letter").strip()
+
+
+def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> None:
+    cli = Cli("podman", env={"XDG_DATA_HOME": str(tmp_path / "data")})
+    (tmp_path / "machine.yaml").write_text(FILE)
+    (tmp_path / "server").mkdir()
+    with (
+        reached_by_ssh(tmp_path / "server") as (store, files),
+        booted(cli, tmp_path / "machine.yaml", NAME, "--fresh") as machine,
+    ):
+        wait_for(lambda: ready(machine), "all containers", PATIENCE)
+        know(machine, files)
+        machine.inside(SESSION, "echo old > ~/letter; head -c 3000000 /dev/urandom > ~/large")
+        kept: dict[str, Any] = json.loads(do(cli, "backup", "openbox", *store, "--yes", "--json", given=PASSWORD))
+        assert kept["frozen"] < 100
+        machine.inside(SESSION, "echo new > ~/letter")
+        do(cli, "restore", "openbox", *store, "--yes", given=PASSWORD)
+        wait_for(lambda: ready(machine), "the desktop, again", PATIENCE)
+        assert letter(machine) == "old"
+        picture = machine.picture(tmp_path / "again.png")
+        assert colours(picture, (0, 0, *picture.size)) > 20, "the desktop is drawn again"
+
+        machine.inside(SESSION, "echo carried > ~/letter")
+        (tmp_path / "openbox.modulux").write_bytes(do(cli, "export", "openbox", "-o", "-"))
+        machine.inside(SESSION, "echo newer > ~/letter")
+        do(cli, "import", "-", "--yes", given=(tmp_path / "openbox.modulux").read_bytes())
+        assert letter(machine) == "carried"
+
+        rights_are_where_they_belong(machine)
+        at_the_console(machine)
+        said = json.loads(do(cli, "storage", "show", "--json"))
+        assert said["desktops"]["openbox"]["openbox.home"] > 3_000_000
+    elsewhere(cli, "t-kept-away", "carried", "import", str(tmp_path / "openbox.modulux"), "--trust")
+    (tmp_path / "password").write_bytes(PASSWORD)
+    repository = ["--to", str(tmp_path / "server/data"), "--password-file", str(tmp_path / "password")]
+    elsewhere(cli, "t-kept-back", "old", "restore", "openbox", *repository)
+
+
+def rights_are_where_they_belong(machine: Virtual) -> None:
+    """Nobody else comes to what the keeper asks PID 1 by, nor to what it lays beside."""
+    assert machine.inside(SESSION, "ls /keep /run/modulux/keeper 2>/dev/null || true").strip() == ""
+    assert machine.inside(KEEPER, "/usr/lib/modulux/floor && echo held").splitlines()[-1] == "held"
+    script = "touch /keep/desktops/openbox/volumes/openbox.home/x /keep/made/x /keep/machine/x 2>/dev/null; ls /keep/staging"
+    assert machine.inside(KEEPER, f"{script} || true").split() == ["lock"]
+    assert machine.inside(KEEPER, "ls /keep/desktops/openbox/volumes/openbox.home").count("x\n") == 0
+
+
+def at_the_console(machine: Virtual) -> None:
+    """Who has logged in there reaches the same program."""
+    with Monitor(machine.running.machine.monitor) as qemu:
+        qemu.press("ctrl", "alt", "f2", seconds=0.2)
+    wait_for(lambda: any("login" in t and t.endswith("seen") for t in machine.ask("terminals")), "the console")
+    machine.type("\n")
+    wait_for(lambda: "bash" in machine.inside(LOGIN, "cat /proc/[0-9]*/comm"), "a shell")
+    machine.type("modulux ps > said\n")
+    wait_for(lambda: "openbox" in machine.inside(LOGIN, "cat ~/said 2>/dev/null || true"), "what it says", PATIENCE)
+    assert "containers run, ready" in machine.inside(LOGIN, "cat ~/said")
+
+
+def elsewhere(cli: Cli, name: str, letter: str, *words: str) -> None:
+    """The same desktop under Podman, by this host's own Modulux."""
+    try:
+        cli.run(*words, "--as", name, "--yes", timeout=PATIENCE)
+        cli.run("up", name, "--yes", timeout=PATIENCE)
+        assert cli.inside(name, "openbox", "cat ~/letter; wc -c < ~/large").split() == [letter, "3000000"]
+    finally:
+        cli.run("down", name, "--volumes", "--yes", status=None)

@@ -80,7 +80,7 @@ def test_a_stick_is_a_folder_of_every_desktop_until_it_is_ejected(machine: Virtu
 
 def test_one_that_is_plugged_in_and_pulled_out_later_harms_nothing(machine: Virtual, folder: Path) -> None:
     (folder / "files").mkdir()
-    (folder / "files/read.me").write_text("from a stick")
+    (folder / "files/read.me").write_text("from a stick\n")
     stick.plug_in(machine.running, "later", stick.ext4(folder / "ext4.img", "LATER", folder / "files"))
     stick.plug_in(machine.running, "same", stick.vfat(folder / "same.img", "LATER"))
     wait_for(lambda: set(sticks(machine)) == {"LATER", "LATER-2"}, "two of one name")

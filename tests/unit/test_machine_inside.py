@@ -44,6 +44,8 @@ def door(tmp_path: Path) -> Iterator[Path]:
     loader.exec_module(serve)
     (tmp_path / "command.py").write_text(COMMAND)
     vars(serve)["FOLDER"] = tmp_path
+    vars(serve)["STALE"] = tmp_path / "stale"
+    vars(serve)["begin_anew"] = (tmp_path / "stale").unlink
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -86,6 +88,14 @@ def test_what_an_earlier_talk_left_is_passed_over(door: Path) -> None:
         line.connect(str(door))
         line.sendall(b"i\0\0\0\5left" + inside.MAGIC[:4] + inside.MAGIC + b'a\0\0\0\7["0"]  ')
         assert inside.Talk.taken(line)
+
+
+def test_who_asks_while_it_is_about_to_start_anew_is_taken_afterwards(door: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = door.parent / "stale"
+    stale.touch()
+    threading.Timer(1.0, stale.unlink).start()
+    monkeypatch.setattr(inside, "PAUSE", 0.5)
+    assert carried(door, ["cat", "0"], b"x") == (0, b"x", b"")
 
 
 def test_a_secret_is_asked_for_without_its_mark(door: Path) -> None:

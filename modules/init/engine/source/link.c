@@ -112,7 +112,8 @@ static void serve(const char *node, const char *path) {
     if (port < 0) port = open(node, O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (port < 0) _exit(1);
     while (!words_left(port) && !somebody(port)) usleep(PAUSE);
-    int inside = reach(path), host_left = 0;
+    int inside, host_left = 0;
+    while ((inside = reach(path)) < 0 && somebody(port)) usleep(PAUSE); /* what was said is kept for who starts anew just now */
     if (inside >= 0) {
       fcntl(inside, F_SETFL, O_NONBLOCK);
       host_left = carry(port, inside);

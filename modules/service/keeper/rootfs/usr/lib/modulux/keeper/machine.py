@@ -145,16 +145,18 @@ class Machine:
             self.ask("stop", name)
         self._wait(containers, lambda phase, _: phase in ENDED, PATIENCE, "does not end")
 
-    def start(self, containers: Sequence[str], *, ready: bool = True) -> None:
-        """Start them and wait until they are ready.
+    def start(self, containers: Sequence[str]) -> None:
+        """Start them, each once it can be."""
+        for name in containers:
+            self.ask("start", name)
+
+    def wait_ready(self, containers: Sequence[str]) -> None:
+        """Wait until they are ready. Not told to start a second time: who is just being started would be started anew.
 
         Raises:
             RefusedError: one does not get ready.
         """
-        for name in containers:
-            self.ask("start", name)
-        if ready:
-            self._wait(containers, lambda _, ready: ready, READY, "is not ready")
+        self._wait(containers, lambda _, ready: ready, READY, "is not ready")
 
     def _wait(self, containers: Sequence[str], holds, seconds: float, lacks: str) -> None:
         deadline = time.monotonic() + seconds
@@ -235,9 +237,9 @@ def replace(one: Desktop, *, start: bool = True) -> None:
         finally:
             if not LAID.exists():  # else not all is in its place
                 tell(f"starting {one.name}")
-                machine.start(containers, ready=False)
+                machine.start(containers)
         if start:
-            machine.start(containers)
+            machine.wait_ready(containers)
     clear(BEFORE)
 
 
@@ -260,7 +262,7 @@ def settle() -> None:
                 STALE.write_text("\n".join(c for said in noted for c in said["beside"]))
                 machine.ask("take")
             finally:
-                machine.start(containers, ready=False)
+                machine.start(containers)
     for left in (LAYING, BEFORE, STAGING / "export", STAGING / "import"):
         clear(left)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -70,6 +71,26 @@ def test_run_has_the_whole_floor(engine: str, calls: Path, world: Path) -> None:
     tmpfs = [argv[i + 1] for i, w in enumerate(argv) if w == "--tmpfs"]
     assert {t.partition(":")[0] for t in tmpfs} == {"/tmp", "/var/tmp", "/run"}
     assert all("size=" in t and "nosuid" in t for t in tmpfs)
+
+
+OF_A_VERSION = """#!/bin/sh
+[ "$1" = version ] && { echo "$VERSION"; exit; }
+echo begins >> "$CALLS"; sleep 0.3; echo ends >> "$CALLS"
+"""
+
+
+@pytest.mark.parametrize(("version", "together"), [("4.3.1", False), ("4.7.2", False), ("4.8.0", True), ("5.4.2", True)])
+def test_podman_starts_at_once_what_its_version_can(
+    version: str, together: bool, calls: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (calls.parent / "bin/podman").write_text(OF_A_VERSION)
+    (calls.parent / "bin/podman").chmod(0o755)
+    monkeypatch.setenv("VERSION", version)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(calls.parent / "cache"))
+    container = spec(world)
+    with ThreadPoolExecutor(3) as pool:  # each as if it were a process of its own
+        list(pool.map(lambda _: choose("podman", runtime=None, ulimits={}).start(container), range(3)))
+    assert (calls.read_text().split() == ["begins", "ends"] * 3) is not together
 
 
 def test_ipc_and_networks(engine: str, calls: Path, world: Path) -> None:

@@ -65,7 +65,7 @@ def add(engine: Engine, plan: Plan, container: Container, report: Report) -> boo
         each([tuple(c) for c in commands], engine.do)
         with step(report, "start", f"starting {container.short}"):
             try:
-                engine.do(engine.run_argv(replace(container, labels={**container.labels, ADDED: "run"})))
+                engine.start(replace(container, labels={**container.labels, ADDED: "run"}))
                 wait_ready(engine, container)
             except BaseException as error:  # noqa: BLE001  an interrupt too
                 told = explained(error, engine)

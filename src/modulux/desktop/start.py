@@ -37,7 +37,7 @@ def start(engine: Engine, todo: Change, started: Callable[[Container], None]) ->
         if name in commands:
             engine.do(commands[name])
         else:
-            engine.do(engine.run_argv(by_name[name]))
+            engine.start(by_name[name])
             started(by_name[name])
 
     along(graph, one, workers=WORKERS)

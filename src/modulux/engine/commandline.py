@@ -169,6 +169,10 @@ class CommandLineEngine:
 
     run_options: tuple[str, ...] = ()
 
+    def start(self, c: Container) -> None:
+        """Make the container and start it; may be called for several at once."""
+        self.do(self.run_argv(c))
+
     def _ulimits(self) -> list[str]:
         return [w for name, value in self.ulimits.items() for w in ("--ulimit", f"{name}={value}:{value}")]
 

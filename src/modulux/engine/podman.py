@@ -6,14 +6,19 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from modulux import run
+from modulux import paths, run
 from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import Named, State
 from modulux.errors import EngineError
 from modulux.model.plan import Container, Network, Volume
+
+STARTS_AT_ONCE = (4, 8)
+"""The first version in which two `podman run` that share volumes never wait for each other's locks."""
 
 
 class Podman(CommandLineEngine):
@@ -33,6 +38,19 @@ class Podman(CommandLineEngine):
         if not (self.rootless and c.host_files):
             return []
         return ["--userns", f"container:{c.needs[0]}" if c.needs else "keep-id:uid=1000,gid=1000"]
+
+    def start(self, c: Container) -> None:
+        """As any engine; before 4.8 one at a time, whichever process asks.
+
+        Debian 12's takes the locks of a container's volumes in any order, and two that share some stand still for good, with
+        every later `podman` behind them (its issue 20313).
+        """
+        with nullcontext() if self._starts_at_once else paths.lock("podman-run"):
+            super().start(c)
+
+    @cached_property
+    def _starts_at_once(self) -> bool:
+        return self.version().number >= STARTS_AT_ONCE
 
     def adopt(self, volumes: Sequence[str], host_files: bool) -> None:
         """As in `identity`; without root, what another mapping wrote would be closed to this one."""

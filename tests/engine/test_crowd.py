@@ -34,6 +34,7 @@ def engine(common: Common) -> Engine:
 
 @pytest.fixture
 def volumes(engine: Engine):  # type: ignore[no-untyped-def]
+    engine.tidy("modulux.t-crowd.")  # of a run that was killed
     made = [Volume(f"modulux.t-crowd.{i}", kept=False, labels={}) for i in range(SHARED)]
     for volume in made:
         engine.do(engine.volume_argv(volume))

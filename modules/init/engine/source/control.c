@@ -1,6 +1,6 @@
 /* Commands for the machine, a line each, at a socket that only root can reach: status, processes, start NAME, stop NAME, restart NAME, log NAME,
  * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), try NAME and undo NAME (an update of it: trial.c),
- * sticks, eject STICK, poweroff, reboot, and the verbs of slots (receive.c) and of updates (update_files.c). Who keeps the machine's data
+ * sticks, eject STICK, poweroff, reboot, and the verbs of slots (receive.c), of updates (update_files.c) and of disks (disks.c). Who keeps the machine's data
  * (keep.c) has a socket of its own, for a few of them and three more: still NAME... (those stand still until go, the end of the line, or two
  * minutes), go, and take. Words are parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with
  * "error". */

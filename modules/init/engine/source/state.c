@@ -118,8 +118,15 @@ void state_helper_ended(pid_t pid, int status) {
   if (pid == grower) grower = 0;
 }
 
+static int take_up(const char *disk) {
+  if (mount(disk, "/state", "ext4", FLAGS, "errors=remount-ro") == 0) return 0;
+  say("state: %s cannot be mounted (%s), it is checked", disk, strerror(errno));
+  check(disk, "-fy");
+  return mount(disk, "/state", "ext4", FLAGS, "errors=remount-ro");
+}
+
 void mount_state(void) {
-  char wanted[128] = "/dev/vdc", disk[128];
+  char wanted[128] = "/dev/vdc", disk[128], other[128];
   uint64_t blocks = 0, block = 1024;
   int named = argument("state", wanted, sizeof wanted);
   if (!strcmp(wanted, "none")) return in_memory("none was given", "");
@@ -136,11 +143,15 @@ void mount_state(void) {
     return in_memory("it belongs to a newer system, and is left alone", disk);
   }
   if (look == UNCLEAN) check(disk, "-p");
-  if (mount(disk, "/state", "ext4", FLAGS, "errors=remount-ro")) {
-    say("state: %s cannot be mounted (%s), it is checked", disk, strerror(errno));
-    check(disk, "-fy");
-    if (mount(disk, "/state", "ext4", FLAGS, "errors=remount-ro")) return in_memory(strerror(errno), disk);
+  if (take_up(disk)) return in_memory(strerror(errno), disk);
+  if (moved_elsewhere(disk, other, sizeof other)) {
+    umount("/state");
+    if (!*other) return in_memory("what lay here was moved to a disk that is not there", disk);
+    if (look_at(other, &blocks, &block) == UNCLEAN) check(other, "-p");
+    if (take_up(other)) return in_memory(strerror(errno), other);
+    snprintf(disk, sizeof disk, "%s", other);
   }
+  settle_moved();
   state_kept = 1;
   mark();
   if (take_laid()) say("state: what was restored is not in its place: %s", strerror(errno));

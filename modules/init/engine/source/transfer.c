@@ -1,6 +1,7 @@
 /* Bytes that come by the control port, written where they belong and read again. */
 #include "transfer.h"
 #include "init.h"
+#include "move.h"
 #include "sha256.h"
 #include "update.h"
 #include <errno.h>
@@ -75,6 +76,7 @@ int take(int file, uint64_t at, uint64_t size, void (*note)(uint64_t at)) {
 
 static const char *const of_slots[] = {"slots", "clear", "receive", "place", "rollback", NULL};
 static const char *const of_updates[] = {"plan", "description", "updates", "bring", "propose", NULL};
+static const char *const of_disks[] = {"disks", "move", "stay", "forget", NULL};
 
 static int is_among(const char *verb, const char *const verbs[]) {
   for (int i = 0; verbs[i]; i++)
@@ -84,7 +86,7 @@ static int is_among(const char *verb, const char *const verbs[]) {
 
 /* Verbs whose bytes go past PID 1. */
 int is_apart(const char *verb) {
-  return is_among(verb, of_slots) || is_among(verb, of_updates);
+  return is_among(verb, of_slots) || is_among(verb, of_updates) || is_among(verb, of_disks);
 }
 
 /* The process that obeys, talking by `file` until it ends. */
@@ -92,7 +94,8 @@ pid_t serve_apart(int file, char **words) {
   int before = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
   dup2(file, STDIN_FILENO);
   pid_t pid = branch("apart");
-  if (pid == 0) _exit((is_among(words[0], of_slots) ? obey_slots(words) : obey_update(words)) != 0);
+  int (*obey)(char **words) = is_among(words[0], of_slots) ? obey_slots : is_among(words[0], of_disks) ? obey_disks : obey_update;
+  if (pid == 0) _exit(obey(words) != 0);
   if (before < 0) close(STDIN_FILENO);
   else dup2(before, STDIN_FILENO), close(before);
   return pid;

@@ -48,9 +48,7 @@ def colours(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("display", ["xvfb", "xdummy", "wayland"])
-def test_it_draws(
-    cli: Cli, desktop_file: Callable[..., Path], modules: Path, tmp_path: Path, display: str
-) -> None:
+def test_it_draws(cli: Cli, desktop_file: Callable[..., Path], modules: Path, tmp_path: Path, display: str) -> None:
     keys = {"sessions": "[labwc]"} if display == "wayland" else {}
     file = desktop_file("t-opengl", display=display, apps="[wheels]", **keys)
     cli.run("up", str(file), "--modules", str(modules), "--yes", timeout=1500)

@@ -31,6 +31,17 @@ def bigger(tmp_path: Path, disk: Path) -> Iterator[Path]:
     subprocess.run(["losetup", "--detach", node], check=False)
 
 
+@pytest.fixture
+def third(tmp_path: Path, bigger: Path) -> Iterator[Path]:
+    """A third one of 200 MB."""
+    del bigger
+    with (tmp_path / "third.img").open("wb") as file:
+        file.truncate(200 * MIB)
+    node = do("losetup", "--find", "--show", tmp_path / "third.img").strip()
+    yield Path(node)
+    subprocess.run(["losetup", "--detach", node], check=False)
+
+
 def shown(here: World, disks: dict[str, Path]) -> None:
     """What the kernel would tell of these disks: serial and name."""
     for serial, node in disks.items():
@@ -98,6 +109,7 @@ def test_the_state_is_moved_whole_grows_and_the_old_disk_can_go(here: World, dis
     assert not any("moved" in line for line in said), said
     assert (mine(here) / "later").read_text() == "of the new one"
     assert here.ask("forget") == ["ok"]
+    assert f"old\t{disk.name}" not in here.ask("disks")
     here.power_off()
     assert "letter" not in do("debugfs", "-R", "ls /volumes/home", disk)
     start(here, disk, disk, bigger)
@@ -119,6 +131,22 @@ def test_after_it_a_disk_that_is_not_there_is_no_reason_to_take_the_old_one(here
     here.power_off()
     start(here, disk, disk, bigger)
     is_whole(here)
+    here.power_off()
+
+
+def test_outgrown_again_it_is_moved_once_more(here: World, disk: Path, bigger: Path, third: Path) -> None:
+    wanted(here, disk, bigger)
+    shown(here, {"THIRD": third})
+    start(here, disk, disk, bigger, third)
+    assert here.ask("move", third.name, "THIRD", str(200 * MIB), "blank") == ["ok"]
+    here.power_off()
+    said = start(here, disk, disk, bigger, third)
+    assert any(f"it is moved from {bigger} to {third}" in line for line in said), said
+    assert lies_on(here) == third.name
+    is_whole(here)
+    here.power_off()
+    start(here, disk, disk, bigger, third)  # three disks with one number
+    assert lies_on(here) == third.name
     here.power_off()
 
 

@@ -34,6 +34,7 @@ def run_machine(
     iso: Annotated[Path | None, Parameter(help=ISO)] = None,
     stick: Annotated[bool, Parameter(help="the ISO image is on a memory stick rather than a CD")] = False,
     usb: Annotated[list[Path] | None, Parameter(help="plug this file in as a memory stick; may be given several times")] = None,
+    more: Annotated[list[Path] | None, Parameter(help="a disk more, in this file; may be given several times")] = None,
     screens: Annotated[int | None, Parameter(help="how many screens its card has; without, what its file says")] = None,
     name: Annotated[str | None, Parameter(help="of the virtual machine and its disk; without, the machine's")] = None,
     memory: Annotated[str | None, Parameter(help="of the virtual machine, such as 512m; without, what its file says")] = None,
@@ -55,9 +56,7 @@ def run_machine(
     """
     from modulux.machine import running as r
     from modulux.machine.emulator import Machine, accelerator, there
-    from modulux.machine.firmware import variables
-    from modulux.machine.places import disks_folder, sockets_folder
-    from modulux.model.units import parse_size
+    from modulux.machine.places import sockets_folder
 
     common = common or Common()
     disk, iso = (path.resolve() if path else None for path in (disk, iso))
@@ -68,24 +67,39 @@ def run_machine(
         built=built.resolve(),
         sockets=sockets_folder(name),
         state=None if fresh or disk or iso else r.state_disk(name, int(facts["state"])),
-        memory=parse_size(memory) if memory else int(facts["memory"]),
+        memory=_memory(facts, memory),
         processors=processors,
         accelerator=accelerator(built / "kernel"),
         ports={int(inside): r.free_port() for inside in facts["ports"]},
         sound=sound.resolve() if sound else None,
         window=window,
         disk=disk,
-        variables=variables(disks_folder(name) / "firmware.fd") if disk or iso else None,
+        variables=_variables(name) if disk or iso else None,
         fresh=fresh,
         iso=iso,
         stick=stick,
         usb=[there(path) for path in usb or ()],
+        more=[there(path) for path in more or ()],
         beside=_beside(facts, screens),
     )
     seconds = _boot(running := r.start(name, machine), timeout, common)
     _tell(running, seconds, facts, common, background=background, installs=bool(iso and disk))
     if not background:
         _stay(running)
+
+
+def _memory(facts: dict[str, Any], wanted: str | None) -> int:
+    from modulux.model.units import parse_size
+
+    return parse_size(wanted) if wanted else int(facts["memory"])
+
+
+def _variables(name: str) -> Path:
+    """What its firmware remembers."""
+    from modulux.machine.firmware import variables
+    from modulux.machine.places import disks_folder
+
+    return variables(disks_folder(name) / "firmware.fd")
 
 
 def _beside(facts: dict[str, Any], count: int | None) -> tuple[Screen, ...]:

@@ -87,6 +87,7 @@ NESTED = {
         "open": "Fresh ways into a machine that runs.",
         "show": "Bring another desktop of a machine to the front of its screen.",
         "eject": "Take a memory stick of a machine off, so that it may be pulled out.",
+        "storage": "Show a machine's disks, and take all that it keeps to a bigger one.",
         "console": "Talk to a machine by its serial line, as to its installer.",
         "screenshot": "What a machine's graphics card shows.",
         "log": "What a machine, or one of its containers, said.",

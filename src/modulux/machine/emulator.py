@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -43,8 +44,8 @@ class Machine:
 
     With a `disk`, or an `iso` in its CD drive (with `stick`, as a memory stick), it is that which its firmware boots, the ISO
     before the disk, with `variables` as what the firmware remembers, and `fresh` to leave the disk as it is; else the kernel in
-    `built`. Files in `usb` are plugged in as memory sticks. `beside` are its screens other than the first; `monitors.py` plugs
-    them in.
+    `built`. Files in `usb` are plugged in as memory sticks, those in `more` are further disks, called by their files' names.
+    `beside` are its screens other than the first; `monitors.py` plugs them in.
     """
 
     built: Path
@@ -64,6 +65,7 @@ class Machine:
     iso: Path | None = None
     stick: bool = False
     usb: Sequence[Path] = ()
+    more: Sequence[Path] = ()
     beside: Sequence[Screen] = ()
 
     @property
@@ -97,7 +99,7 @@ class Machine:
         words = [PROGRAM, "-nodefaults", "-no-user-config", "-machine", f"q35,accel={self.accelerator},hpet=off", "-cpu", "max"]
         words += ["-m", f"{self.memory // 1024**2}M", "-smp", str(self.processors)]
         words += self._by_firmware() if self.disk or self.iso else self._directly()
-        words += self._card()
+        words += [*self._more(), *self._card()]
         words += ["-device", "virtio-keyboard-pci", "-device", "virtio-tablet-pci"]
         words += ["-device", "virtio-rng-pci", *self._screen(), *self._sound(), *self._network(), *self._sticks()]
         words += ["-chardev", f"socket,id=serial,path={self.console},server=on,wait=off,logfile={self.serial}"]
@@ -146,6 +148,13 @@ class Machine:
         """How QEMU has a disk that is written to."""
         return f"file={disk},format=raw"
 
+    def _more(self) -> list[str]:
+        words = []
+        for number, file in enumerate(self.more):
+            words += ["-drive", f"{self.written(file)},if=none,id=more{number},discard=unmap"]
+            words += ["-device", f"virtio-blk-pci,drive=more{number},serial={serial(file)}"]
+        return words
+
     def _card(self) -> list[str]:
         outputs = f",max_outputs={1 + len(self.beside)}" if self.beside else ""
         return ["-device", f"virtio-vga,id={CARD}{outputs}"]
@@ -177,6 +186,11 @@ class Machine:
             return ["-nic", "none"]
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{outside}-:{inside}" for inside, outside in self.ports.items())
         return ["-netdev", f"user,id=net{forwards}", "-device", "virtio-net-pci,netdev=net"]
+
+
+def serial(file: Path) -> str:
+    """What a disk in this file calls itself: at most 20 letters and figures, as virtio has them."""
+    return re.sub("[^A-Za-z0-9-]", "-", file.stem)[:20]
 
 
 def there(file: Path) -> Path:

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define OLD RUN "/old"
+#define FORGOTTEN MOVE "/forgotten" /* the old state is no more than the word that it was moved */
 
 /* The disk or partition that is mounted at /state; "" when it lies in memory. */
 static void state_device(char *name, size_t size) {
@@ -131,7 +132,7 @@ static int show_disks(void) {
   globfree(&all);
   if (read_move(WANTED, &move)) tell("wanted\t%s\t%s\n", move.name, move.how);
   if (read_text(REFUSED, text, sizeof text)) tell("refused\t%s\n", text);
-  if (old_device(state, path, sizeof path)) tell("old\t%s\n", strrchr(path, '/') + 1);
+  if (access(FORGOTTEN, F_OK) && old_device(state, path, sizeof path)) tell("old\t%s\n", strrchr(path, '/') + 1);
   return 0;
 }
 
@@ -186,7 +187,11 @@ static int forget(void) {
   }
   if (list) closedir(list);
   make_sure(OLD);
-  return umount(OLD) ? refuse("not all is written") : 0;
+  if (umount(OLD)) return refuse("not all is written");
+  folders(MOVE, 0700);
+  write_text(FORGOTTEN, "yes\n");
+  make_sure("/state");
+  return 0;
 }
 
 int obey_disks(char **words) {

@@ -49,7 +49,6 @@ void state_helper_ended(pid_t pid, int status);
 
 /* move.c: the state on another disk than it was */
 int moved_elsewhere(const char *disk, char *other, size_t size);
-void settle_moved(void);
 
 /* settings.c: what of the kernel is set once */
 void settle_kernel(void);

@@ -231,7 +231,7 @@ int moved_elsewhere(const char *disk, char *other, size_t size) {
   uint64_t bytes;
   struct move move;
   const char *called = strrchr(disk, '/') + 1;
-  if (read_move(BEGUN, &move) && is_meant(&move, called)) remove_tree(MOVE); /* it is the copy, and the old one is not there */
+  if (read_move(BEGUN, &move) && is_meant(&move, called)) remove_tree(MOVE), sync_at("/state"); /* it is the copy, and was taken */
   if ((access(BEGUN, F_OK) == 0 || access(WANTED, F_OK) == 0) && carry_out(disk, other, size)) return 1;
   *other = 0;
   if (access(MOVED, F_OK)) return 0;
@@ -243,11 +243,4 @@ int moved_elsewhere(const char *disk, char *other, size_t size) {
   if (known && !found) found = find(is_sought, &sought, name, sizeof name);
   if (found) snprintf(other, size, "/dev/%s", name);
   return 1;
-}
-
-/* What is mounted is the state, whatever it says of having been copied. */
-void settle_moved(void) {
-  if (access(BEGUN, F_OK)) return;
-  remove_tree(MOVE);
-  sync_at("/state");
 }

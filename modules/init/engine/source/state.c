@@ -144,14 +144,13 @@ void mount_state(void) {
   }
   if (look == UNCLEAN) check(disk, "-p");
   if (take_up(disk)) return in_memory(strerror(errno), disk);
-  if (moved_elsewhere(disk, other, sizeof other)) {
+  while (moved_elsewhere(disk, other, sizeof other)) { /* and from there, once more than once */
     umount("/state");
     if (!*other) return in_memory("what lay here was moved to a disk that is not there", disk);
     if (look_at(other, &blocks, &block) == UNCLEAN) check(other, "-p");
     if (take_up(other)) return in_memory(strerror(errno), other);
     snprintf(disk, sizeof disk, "%s", other);
   }
-  settle_moved();
   state_kept = 1;
   mark();
   if (take_laid()) say("state: what was restored is not in its place: %s", strerror(errno));

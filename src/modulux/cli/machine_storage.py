@@ -1,0 +1,101 @@
+"""`modulux machine storage`: the disks of a machine, and its state to a bigger one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from modulux.cli.common import Common, Yes, confirm
+from modulux.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from modulux.machine.storage import Move, Storage
+
+
+def storage(
+    name: str,
+    *,
+    to: Annotated[str | None, Parameter(help="the disk that is to have the state: its device or its id")] = None,
+    erase: Annotated[str | None, Parameter(help="the same disk once more, if what it holds may be erased")] = None,
+    stay: Annotated[bool, Parameter(help="take back what --to asked for")] = False,
+    forget_old: Annotated[bool, Parameter(help="remove what the state was before it was moved")] = False,
+    yes: Yes = False,
+    common: Common | None = None,
+) -> None:
+    """Show a machine's disks; with --to, take all that it keeps to another one at its next start.
+
+    Parameters
+    ----------
+    name
+        the machine's name
+    """
+    from modulux.machine import storage as s
+    from modulux.machine.running import named
+
+    common = common or Common()
+    if sum((to is not None, stay, forget_old)) > 1:
+        raise UsageError("--to, --stay and --forget-old do not go together")
+    control = named(name).machine.control
+    there = s.look(control)
+    if to is not None:
+        _move(name, control, s.plan(there, to, erase=erase), yes, common)
+    elif stay:
+        s.take_back(control)
+        common.result({"name": name, "wanted": None}, lambda console: console.print("The state stays where it is."))
+    elif forget_old:
+        _forget(name, there, control, yes, common)
+    else:
+        common.result({"name": name, **there.to_json()}, lambda console: _show(console, name, there))
+
+
+def _move(name: str, control: Path, made: Move, yes: bool, common: Common) -> None:
+    from modulux.machine.storage import request
+
+    disk = made.disk
+    lost = f"ERASED is what it holds ({disk.holds}). " if made.erase else ""
+    called = ", ".join(word for word in (disk.model, disk.id) if word) or "without a name"
+    what = f"all that `{name}` keeps goes to /dev/{disk.name} ({called}, {disk.size // 10**6} MB)"
+    confirm(f"At the next start {what}. {lost}Go on?", yes)
+    request(control, made)
+    common.result(
+        {"name": name, "wanted": disk.to_json(), "erase": made.erase},
+        lambda console: console.print(f"It goes there when `{name}` is started again. Until then: --stay takes it back."),
+    )
+
+
+def _forget(name: str, there: Storage, control: Path, yes: bool, common: Common) -> None:
+    from modulux.machine.storage import forget_old
+
+    if there.old is None:
+        raise StorageError("there is no old state", hint=f"modulux machine storage {name}")
+    confirm(f"What the state was before it was moved is removed from /dev/{there.old}. Go on?", yes)
+    forget_old(control)
+    common.result(
+        {"name": name, "forgotten": there.old}, lambda console: console.print(f"/dev/{there.old} holds nothing of it.")
+    )
+
+
+def _show(console: Console, name: str, there: Storage) -> None:
+    state = there.state
+    where = f"on /dev/{state.device} (ext4)" if state.device else "in memory: NOTHING IS KEPT"
+    console.print(
+        f"the state lies {where}: {state.used // 10**6} of {state.size // 10**6} MB used, {state.free // 10**6} MB free"
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("DISK", "MB", "ID", "MODEL", "HOLDS", "USE"):
+        table.add_column(heading)
+    for d in there.disks:
+        table.add_row(f"/dev/{d.name}", str(d.size // 10**6), d.id or "", d.model or "", d.holds, d.use)
+    console.print(table)
+    if there.wanted:
+        console.print(
+            f"At the next start it is moved to /dev/{there.wanted}. Not after all: modulux machine storage {name} --stay"
+        )
+    if there.refused:
+        console.print(f"The last move was refused: {there.refused}")
+    if there.old:
+        console.print(f"An old state lies on /dev/{there.old}. Remove it: modulux machine storage {name} --forget-old")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -113,6 +114,101 @@ def test_a_snapshot_is_one_that_is_known_anywhere_and_comes_back_whole(there: Ke
     )
     assert there.here.status()[f"modulux.{NAME}.openbox"][:2] == ["running", "ready"]
     assert sorted(p.name for p in (there.here.inside / "state/volumes/.keeping").iterdir()) == ["lock"]
+
+
+def test_single_files_come_back_while_the_desktop_runs(there: Keeper) -> None:
+    write(there, "old")
+    home = place(there)
+    (home / "deep/er").mkdir(parents=True)
+    (home / "deep/er/two [x] *").write_text("old")
+    (home / "gone/with").mkdir(parents=True)
+    (home / "gone/with/it").write_text("old")
+    (home / "gone/with/more").write_text("old")
+    (home / "odd").symlink_to("letter")
+    (place(there, "share.Documents") / "essay").write_text("old")
+    write(there, "old")
+    for path in place(there, "share.Documents").rglob("*"):
+        os.chown(path, 1000, 1000)
+    there.run("backup", NAME, "--yes", *kept())
+    (home / "deep/er/two [x] *").write_text("new")
+    (home / "deep/later").write_text("new")
+    write(there, "new")
+    (place(there, "share.Documents") / "essay").write_text("new")
+    shutil.rmtree(home / "gone")
+    starts = [words[3:] for words in there.here.status().values()]
+
+    many = ["--path", "~/deep/er", "--path", "openbox:/home/user/deep/er/two [x] *", "--path", "~/gone/with/it", "--path"]
+    words = ["restore", NAME, *many, "~/Documents/essay", *kept()]
+    assert b"Nobody is there" in there.run(*words, status=12).stderr
+    assert (home / "deep/er/two [x] *").read_text() == "new"
+    done = result(there.run(*words, "--yes"))
+    assert done["replaced"] == ["~/deep/er", "~/Documents/essay"]
+    assert (home / "deep/er/two [x] *").read_text() == "old"
+    assert (home / "deep/later").read_text() == "new", "it lies beside what came back"
+    assert sorted(p.name for p in (home / "gone/with").iterdir()) == ["it"]
+    assert (place(there, "share.Documents") / "essay").read_text() == "old"
+    assert letter(there) == "new"
+    assert {p.stat().st_uid for p in home.rglob("*") if not p.is_symlink()} == {1000}
+    there.run("restore", NAME, "--path", "~/odd", "--yes", *kept())
+    assert (home / "odd").readlink() == Path("letter")
+    assert [words[3:] for words in there.here.status().values()] == starts, "nobody was started anew"
+    assert sorted(p.name for p in (there.here.inside / "state/volumes/.keeping").iterdir()) == ["lock"]
+
+
+def test_a_path_that_cannot_come_back_is_refused_before_anything_changes(there: Keeper) -> None:
+    write(there, "old")
+    (place(there) / "deep").mkdir()
+    (place(there) / "deep/letter").write_text("old")
+    write(there, "old")
+    there.run("backup", NAME, "--yes", *kept())
+    write(there, "new")
+    shutil.rmtree(place(there) / "deep")
+    (place(there) / "deep").symlink_to("/etc")
+    for path, why, status in (
+        ("~/nothing", b"`~/nothing` is not in the snapshot", 9),
+        ("letter", b"is no path in a home", 2),
+        ("~/../x", b"is no path in a home", 2),
+        ("/etc/passwd", b"lies in nothing that is kept", 2),
+        ("~", b"lies in nothing that is kept", 2),
+        ("~/deep/letter", b"`deep` above it is a link now", 2),
+    ):
+        assert why in there.run("restore", NAME, "--path", "~/letter", "--path", path, "--yes", *kept(), status=status).stderr
+    assert letter(there) == "new"
+
+
+def test_snapshots_go_by_name_and_by_rules_and_their_room_with_them(there: Keeper) -> None:
+    ids = []
+    for text in ("one", "two", "three"):
+        (place(there) / "large").write_bytes(os.urandom(300_000))
+        write(there, text)
+        ids.append(result(there.run("backup", NAME, "--yes", *kept()))["snapshot"][:8])
+    repository = Repository(str(there.home / "repository"), PASSWORD.encode())
+
+    def left() -> list[str]:
+        return [s.id[:8] for s in repository.snapshots("modulux")]
+
+    def size() -> int:
+        return sum(p.stat().st_size for p in (there.home / "repository/data").rglob("*") if p.is_file())
+
+    before = size()
+    shown = result(there.run("forget", "--keep-last", "1", "--dry-run", *kept()))
+    assert [id[:8] for id in shown["forgotten"]] == ids[:2]
+    assert b"2 snapshots would go, 1 stay. Go on?" in there.run("forget", "--keep-last", "1", *kept(), status=12).stderr
+    assert b"forget which?" in there.run("forget", *kept(), status=2).stderr
+    assert b"forget which?" in there.run("forget", "--keep-last", "-1", *kept(), status=2).stderr
+    assert b"no snapshot `01234567`" in there.run("forget", "01234567", "--yes", *kept(), status=9).stderr
+    assert b"invalid int value" in there.run("forget", "--keep-daily", "many", *kept(), status=2).stderr
+    assert result(there.run("forget", "--keep-last", "1", "--desktop", "other", "--yes", *kept()))["forgotten"] == []
+    assert left() == ids
+    there.run("forget", ids[0], "--no-prune", "--yes", *kept())
+    assert left() == ids[1:]
+    assert size() >= before
+    assert [id[:8] for id in result(there.run("forget", "--keep-last", "1", "--yes", *kept()))["kept"]] == ids[2:]
+    assert left() == ids[2:]
+    assert size() < before - 500_000
+    write(there, "new")
+    there.run("restore", ids[2], "--yes", *kept())
+    assert letter(there) == "three"
 
 
 def test_what_is_wrong_is_told_as_anywhere_and_changes_nothing(there: Keeper) -> None:

@@ -102,6 +102,7 @@ def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> N
         picture = machine.picture(tmp_path / "again.png")
         assert colours(picture, (0, 0, *picture.size)) > 20, "the desktop is drawn again"
 
+        one_file_comes_back(cli, machine, store)
         machine.inside(SESSION, "echo carried > ~/letter")
         (tmp_path / "openbox.modulux").write_bytes(do(cli, "export", "openbox", "-o", "-"))
         machine.inside(SESSION, "echo newer > ~/letter")
@@ -116,6 +117,22 @@ def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> N
     (tmp_path / "password").write_bytes(PASSWORD)
     repository = ["--to", str(tmp_path / "server/data"), "--password-file", str(tmp_path / "password")]
     elsewhere(cli, "t-kept-back", "old", "restore", "openbox", *repository)
+
+
+def one_file_comes_back(cli: Cli, machine: Virtual, store: list[str]) -> None:
+    """While the desktop runs; and of two snapshots one goes."""
+    running = machine.ask("status")
+    machine.inside(SESSION, "echo wrong > ~/letter; echo later > ~/later")
+    do(cli, "restore", "openbox", "--path", "~/letter", *store, "--yes", given=PASSWORD)
+    assert machine.inside(SESSION, "cat ~/letter ~/later").split() == ["old", "later"]
+    names = [line.split("\t")[0] + line.split("\t")[-1] for line in machine.ask("status") if line.startswith("modulux.")]
+    assert names == [line.split("\t")[0] + line.split("\t")[-1] for line in running if line.startswith("modulux.")], (
+        "by their processes"
+    )
+    do(cli, "restore", "openbox", "--path", "~/nowhere", *store, "--yes", given=PASSWORD, status=9)
+    second = json.loads(do(cli, "backup", "openbox", *store, "--yes", "--json", given=PASSWORD))
+    gone = json.loads(do(cli, "forget", "--keep-last", "1", *store, "--yes", "--json", given=PASSWORD))
+    assert [len(gone["forgotten"]), gone["kept"]] == [1, [second["snapshot"]]]
 
 
 def rights_are_where_they_belong(machine: Virtual) -> None:

@@ -19,7 +19,9 @@ from said import CANCELLED, NOT_FOUND, REPOSITORY, RefusedError
 def parser() -> argparse.ArgumentParser:
     """What may be said."""
     whole = argparse.ArgumentParser(prog="modulux", description="Keep and carry what this machine's desktops hold.")
-    verbs = whole.add_subparsers(dest="verb", required=True, metavar="{backup,snapshots,restore,export,import,storage,ps}")
+    verbs = whole.add_subparsers(
+        dest="verb", required=True, metavar="{backup,snapshots,restore,forget,export,import,storage,ps}"
+    )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     yes = argparse.ArgumentParser(add_help=False)
@@ -43,6 +45,14 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("snapshots", parents=[common, store], help="list what is kept")
     one = verbs.add_parser("restore", parents=[common, yes, store, into], help="bring a desktop's data back")
     one.add_argument("snapshot", help="its id, a desktop's name for its latest, or `latest`")
+    one.add_argument("--path", action="append", default=[], help="only this file or folder, such as ~/Documents/letter.odt")
+    one = verbs.add_parser("forget", parents=[common, yes, store], help="let go of snapshots, by name or by rules")
+    one.add_argument("snapshots", nargs="*", help="as `modulux snapshots` lists them")
+    one.add_argument("--desktop", action="append", default=[], help="the rules judge only this desktop's")
+    for rule in ("last", "hourly", "daily", "weekly", "monthly", "yearly"):
+        one.add_argument(f"--keep-{rule}", type=int, default=0, metavar="N", help="keep so many of the newest, one for each")
+    one.add_argument("--dry-run", action="store_true", help="only show what would go")
+    one.add_argument("--no-prune", action="store_true", help="do not free the room now")
     one = verbs.add_parser(
         "export", parents=[common], help="write a desktop with its data into one file, for `modulux import` elsewhere"
     )
@@ -67,6 +77,7 @@ def obey(said: argparse.Namespace) -> None:
         "backup": backup,
         "snapshots": snapshots,
         "restore": restore,
+        "forget": forget,
         "export": export,
         "import": bring,
         "storage": storage,
@@ -116,8 +127,25 @@ def snapshots(said: argparse.Namespace) -> tuple[Any, str]:
 def restore(said: argparse.Namespace) -> tuple[Any, str]:
     from keeping import restore as back
 
-    done = back(said.snapshot, _repository(said), name=said.name, yes=said.yes, start=not said.no_start)
+    done = back(said.snapshot, _repository(said), name=said.name, yes=said.yes, start=not said.no_start, paths=said.path)
+    if said.path:
+        return done, f"{', '.join(said.path)}: as of {done['taken'][:16]}"
     return done, f"{done['desktop']} is back as it was."
+
+
+def forget(said: argparse.Namespace) -> tuple[Any, str]:
+    from forget import RULES, asked, choose
+    from forget import forget as let_go
+
+    rules = asked({rule: getattr(said, f"keep_{rule}") for rule in RULES}, said.snapshots)
+    repository = _repository(said)
+    choice = choose(repository, said.snapshots, rules, said.desktop)
+    others = 0 if said.dry_run else let_go(repository, choice, yes=said.yes, prune=not said.no_prune)
+    gone, stay = [s.id for s in choice.gone], [s.id for s in choice.kept]
+    data = {"forgotten": gone, "kept": stay, "others": others, "dry_run": said.dry_run}
+    lines = [f"{s.id[:8]}  {s.desktop}  {s.time[:16].replace('T', ' ')}" for s in choice.gone]
+    what = "would go" if said.dry_run else "are gone"
+    return data, "\n".join([*lines, f"{len(gone)} snapshots {what}, {len(stay)} stay."])
 
 
 def export(said: argparse.Namespace) -> tuple[Any, str]:

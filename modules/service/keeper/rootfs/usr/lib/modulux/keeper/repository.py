@@ -16,7 +16,7 @@ from typing import Any
 
 from said import DAMAGED, NOT_FOUND, PASSWORD, REPOSITORY, RefusedError, answer, confirm, tell
 
-OURS, WARM = "modulux", "modulux-warm"
+OURS, WARM, IMAGES = "modulux", "modulux-warm", "modulux-images"
 GATE = "/tmp/gate"
 ABSENT, LOCKED, WRONG = (10, "Is there a repository at"), (11, "already locked"), (12, "wrong password")
 """restic's exit statuses, from 0.17 on, and what it said before."""
@@ -34,7 +34,16 @@ class Stored:
 
     @property
     def desktop(self) -> str:
-        return next((tag.partition(":")[2] for tag in self.tags if tag.startswith("desktop:")), "")
+        return self.tag("desktop") or ""
+
+    def tag(self, key: str) -> str | None:
+        """The value of a tag `KEY:VALUE`; None if it has none."""
+        return next((tag.partition(":")[2] for tag in self.tags if tag.startswith(f"{key}:")), None)
+
+    @property
+    def at(self) -> datetime:
+        """When; restic writes more digits of a second than Python reads."""
+        return datetime.fromisoformat(re.sub(r"\.\d+", "", self.time))
 
 
 class Repository:
@@ -110,9 +119,9 @@ class Repository:
         found = re.search(r"restic (\d+)\.(\d+)", self.do("version"))
         return found is not None and (int(found[1]), int(found[2])) >= (0, 15)
 
-    def snapshots(self) -> list[Stored]:
-        """All of desktops, the oldest first."""
-        items = json.loads(self.do("snapshots", "--json", "--no-lock", "--tag", OURS)) or []
+    def snapshots(self, tag: str = OURS) -> list[Stored]:
+        """All of desktops, or with another tag, the oldest first."""
+        items = json.loads(self.do("snapshots", "--json", "--no-lock", "--tag", tag)) or []
         return sorted((Stored(i["id"], i["time"], tuple(i.get("tags") or ())) for i in items), key=lambda s: s.time)
 
     def find(self, word: str) -> Stored:
@@ -121,7 +130,10 @@ class Repository:
         Raises:
             RefusedError: there is none, or several begin so.
         """
-        every = self.snapshots()
+        return self.among(self.snapshots(), word)
+
+    def among(self, every: Sequence[Stored], word: str) -> Stored:
+        """The same, of those that were asked for before."""
         named = every if word == "latest" else [s for s in every if s.desktop == word]
         begin = [s for s in every if s.id.startswith(word.lower())] if len(word) >= 4 else []
         if named:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3600)]
 NAME = "t-keep"
 FILE = f"""name: {NAME}
 desktops: [openbox]
-services: [keeper]
+services: [{{module: keeper, to: "@", schedule: monthly, keep-last: 5}}]
 login: {{password: none}}
 gateway: {{module: web, address: 0.0.0.0, port: 6080, vnc-port: 5900}}
 """
@@ -84,12 +84,11 @@ def letter(machine: Virtual) -> str:
 
 def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> None:
     cli = Cli("podman", env={"XDG_DATA_HOME": str(tmp_path / "data")})
-    (tmp_path / "machine.yaml").write_text(FILE)
     (tmp_path / "server").mkdir()
-    with (
-        reached_by_ssh(tmp_path / "server") as (store, files),
-        booted(cli, tmp_path / "machine.yaml", NAME, "--fresh") as machine,
-    ):
+    with contextlib.ExitStack() as stack:
+        store, files = stack.enter_context(reached_by_ssh(tmp_path / "server"))
+        (tmp_path / "machine.yaml").write_text(FILE.replace("@", store[1]))
+        machine = stack.enter_context(booted(cli, tmp_path / "machine.yaml", NAME, "--fresh"))
         wait_for(lambda: ready(machine), "all containers", PATIENCE)
         know(machine, files)
         machine.inside(SESSION, "echo old > ~/letter; head -c 3000000 /dev/urandom > ~/large")
@@ -102,7 +101,7 @@ def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> N
         picture = machine.picture(tmp_path / "again.png")
         assert colours(picture, (0, 0, *picture.size)) > 20, "the desktop is drawn again"
 
-        one_file_comes_back(cli, machine, store)
+        second = one_file_comes_back(cli, machine, store)
         machine.inside(SESSION, "echo carried > ~/letter")
         (tmp_path / "openbox.modulux").write_bytes(do(cli, "export", "openbox", "-o", "-"))
         machine.inside(SESSION, "echo newer > ~/letter")
@@ -111,28 +110,49 @@ def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> N
 
         rights_are_where_they_belong(machine)
         at_the_console(machine)
+        kept_by_itself(cli, machine)
         said = json.loads(do(cli, "storage", "show", "--json"))
         assert said["desktops"]["openbox"]["openbox.home"] > 3_000_000
     elsewhere(cli, "t-kept-away", "carried", "import", str(tmp_path / "openbox.modulux"), "--trust")
     (tmp_path / "password").write_bytes(PASSWORD)
     repository = ["--to", str(tmp_path / "server/data"), "--password-file", str(tmp_path / "password")]
-    elsewhere(cli, "t-kept-back", "old", "restore", "openbox", *repository)
+    elsewhere(cli, "t-kept-back", "old", "restore", second, *repository)
 
 
-def one_file_comes_back(cli: Cli, machine: Virtual, store: list[str]) -> None:
-    """While the desktop runs; and of two snapshots one goes."""
-    running = machine.ask("status")
+def processes(machine: Virtual) -> dict[str, str]:
+    """Of the desktop's own containers."""
+    rows = [line.split("\t") for line in machine.ask("status")]
+    return {row[0]: row[-1] for row in rows if row[0].startswith("modulux.openbox.")}
+
+
+def one_file_comes_back(cli: Cli, machine: Virtual, store: list[str]) -> str:
+    """While the desktop runs; and of two snapshots one goes. The other."""
+    running = processes(machine)
     machine.inside(SESSION, "echo wrong > ~/letter; echo later > ~/later")
     do(cli, "restore", "openbox", "--path", "~/letter", *store, "--yes", given=PASSWORD)
     assert machine.inside(SESSION, "cat ~/letter ~/later").split() == ["old", "later"]
-    names = [line.split("\t")[0] + line.split("\t")[-1] for line in machine.ask("status") if line.startswith("modulux.")]
-    assert names == [line.split("\t")[0] + line.split("\t")[-1] for line in running if line.startswith("modulux.")], (
-        "by their processes"
-    )
+    assert processes(machine) == running
     do(cli, "restore", "openbox", "--path", "~/nowhere", *store, "--yes", given=PASSWORD, status=9)
     second = json.loads(do(cli, "backup", "openbox", *store, "--yes", "--json", given=PASSWORD))
     gone = json.loads(do(cli, "forget", "--keep-last", "1", *store, "--yes", "--json", given=PASSWORD))
     assert [len(gone["forgotten"]), gone["kept"]] == [1, [second["snapshot"]]]
+    return str(second["snapshot"])
+
+
+def kept_by_itself(cli: Cli, machine: Virtual) -> None:
+    """As the machine file says it, once the time has come."""
+    record = "~/.local/share/modulux/schedule.json"
+
+    def holds(words: str) -> bool:
+        return words in machine.inside(KEEPER, f"cat {record} 2>/dev/null || true")
+
+    do(cli, "password", given=PASSWORD)
+    wait_for(lambda: holds("since"), "a first look at the clock", PATIENCE)
+    machine.inside(KEEPER, f'sed -i \'s/"since": [0-9.]*/"since": 0/\' {record}')  # as if the machine had been off
+    wait_for(lambda: holds('"kept": true'), "a backup by itself", PATIENCE)
+    assert b"kept monthly, last 20" in do(cli, "ps")
+    assert len(json.loads(do(cli, "snapshots", "--json"))) == 2
+    assert "schedule: openbox is kept" in cli.run("machine", "log", NAME, KEEPER).stdout
 
 
 def rights_are_where_they_belong(machine: Virtual) -> None:

@@ -13,14 +13,14 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
 
-from said import CANCELLED, NOT_FOUND, REPOSITORY, RefusedError
+from said import CANCELLED, NOT_FOUND, REPOSITORY, USAGE, RefusedError
 
 
 def parser() -> argparse.ArgumentParser:
     """What may be said."""
     whole = argparse.ArgumentParser(prog="modulux", description="Keep and carry what this machine's desktops hold.")
     verbs = whole.add_subparsers(
-        dest="verb", required=True, metavar="{backup,snapshots,restore,forget,export,import,storage,ps}"
+        dest="verb", required=True, metavar="{backup,snapshots,restore,forget,export,import,storage,ps,password}"
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="the result as JSON on stdout")
@@ -66,6 +66,10 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("storage", parents=[common], help="where the data lies, and how large it is")
     one.add_argument("what", choices=["show"])
     verbs.add_parser("ps", parents=[common], help="the machine's desktops")
+    one = verbs.add_parser(
+        "password", parents=[common, yes], help="keep the password of the machine file's repository, for its schedule"
+    )
+    one.add_argument("--password-file", metavar="FILE", help="of this container's; without it you are asked")
     for hidden in ("settle", "begin-anew"):
         verbs.add_parser(hidden)
     return whole
@@ -82,6 +86,7 @@ def obey(said: argparse.Namespace) -> None:
         "import": bring,
         "storage": storage,
         "ps": ps,
+        "password": password,
     }
     if said.verb in {"settle", "begin-anew"}:
         import machine
@@ -101,7 +106,27 @@ def _repository(said: argparse.Namespace) -> Any:
         raise RefusedError("where to is not said", REPOSITORY, "--to FOLDER, sftp:USER@HOST:/FOLDER, rest:…, s3:…")
     if shutil.which("restic") is None:
         raise RefusedError("restic is missing", NOT_FOUND)
-    return Repository(said.to, said.password_file)
+    return Repository(said.to, said.password_file or _password_file(said.to))
+
+
+def _password_file(to: str) -> str | None:
+    """Where the password of the machine file's own repository is kept, if it is."""
+    file = os.environ.get("MODULUX_PASSWORD_FILE", "")
+    own = to == os.environ.get("MODULUX_REPOSITORY")
+    return file if own and os.path.isfile(os.path.expanduser(file)) else None  # noqa: PTH111, PTH113
+
+
+def password(said: argparse.Namespace) -> tuple[Any, str]:
+    from repository import Repository, keep_password
+
+    where, file = os.environ.get("MODULUX_REPOSITORY"), os.environ.get("MODULUX_PASSWORD_FILE")
+    if not where or not file:
+        hint = "services: [{module: keeper, to: sftp:me@server:/desktops, schedule: daily}]"
+        raise RefusedError("the machine file names no repository", USAGE, hint)
+    repository = Repository(where, said.password_file)
+    repository.there(said.yes)
+    keep_password(repository.password, file)
+    return {"repository": repository.shown, "file": file}, f"the password of {repository.shown} is kept in {file}."
 
 
 def backup(said: argparse.Namespace) -> tuple[Any, str]:
@@ -178,8 +203,11 @@ def storage(_: argparse.Namespace) -> tuple[Any, str]:
 
 
 def ps(_: argparse.Namespace) -> tuple[Any, str]:
+    import schedule
+
     from machine import Machine, desktop, desktops
 
+    often = schedule.wanted()
     with Machine() as machine:
         status = machine.status()
     data = []
@@ -191,11 +219,13 @@ def ps(_: argparse.Namespace) -> tuple[Any, str]:
                 "running": sum(phase == "running" for phase, _ in states),
                 "ready": all(r for _, r in states),
                 "containers": len(states),
+                "kept": schedule.shown(name, often),
             }
         )
-    rows = [
-        f"{d['desktop']}  {d['running']} of {d['containers']} containers run{', ready' if d['ready'] else ''}" for d in data
-    ]
+    rows = []
+    for d in data:
+        ready = ", ready" if d["ready"] else ""
+        rows.append(f"{d['desktop']}  {d['running']} of {d['containers']} containers run{ready}{schedule.told(d['kept'])}")
     return data, "\n".join(rows)
 
 

@@ -46,6 +46,13 @@ class Stored:
         return datetime.fromisoformat(re.sub(r"\.\d+", "", self.time))
 
 
+def without_password(where: str) -> str:
+    """An address for people."""
+    head, at, host = where.rpartition("@")
+    user, colon, _ = head.rpartition(":")
+    return f"{user}:…@{host}" if at and colon and "//" in user else where
+
+
 class Repository:
     """Where snapshots are kept: a folder of this container's, or what restic takes (`sftp:…`, `rest:…`, `s3:…`)."""
 
@@ -56,9 +63,7 @@ class Repository:
     @property
     def shown(self) -> str:
         """Its address for people, without a password in it."""
-        head, at, host = self.where.rpartition("@")
-        user, colon, _ = head.rpartition(":")
-        return f"{user}:…@{host}" if at and colon and "//" in user else self.where
+        return without_password(self.where)
 
     def environment(self) -> dict[str, str]:
         more = {"RESTIC_REPOSITORY": self.where, "RESTIC_PASSWORD": self.password, "RESTIC_CACHE_DIR": "/tmp/restic"}
@@ -170,6 +175,19 @@ def _password(file: str | None) -> str:
         except OSError as error:
             raise RefusedError(f"{file}: {error.strerror}", PASSWORD) from None
     return answer("password of the repository:", hidden=True)
+
+
+def keep_password(password: str, file: str) -> None:
+    """Write it where only this container can read it, whole or not at all."""
+    path = Path(file).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as sink:  # noqa: PTH123
+        sink.write(f"{password}\n")
+        sink.flush()
+        os.fsync(sink.fileno())
+    beside.rename(path)
 
 
 class Reading:

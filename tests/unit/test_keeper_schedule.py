@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +24,7 @@ def schedule() -> Any:
     before = set(sys.modules)
     sys.path.insert(0, folder)
     try:
-        import schedule
-
-        yield schedule
+        yield importlib.import_module("schedule")
     finally:
         sys.path.remove(folder)
         for name in set(sys.modules) - before:

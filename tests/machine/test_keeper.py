@@ -365,6 +365,15 @@ def test_who_is_killed_leaves_the_old_and_what_was_decided_is_completed(there: K
     assert letter(there) == "decided"
     assert sorted(p.name for p in staging.iterdir()) == ["lock"]
     there.here.wait(lambda: there.here.status()[f"modulux.{NAME}.openbox"][0] == "running")
+    placing = staging / "placing"
+    placing.mkdir()
+    (placing / "file").write_text("placed")
+    number = (placing / "file").stat().st_ino
+    (placing / "file").rename(placing / str(number))
+    (placing / f"{number}.to").symlink_to(f"modulux.{NAME}.openbox.home/letter")
+    there.run("settle")
+    assert letter(there) == "placed"
+    assert sorted(p.name for p in staging.iterdir()) == ["lock"]
 
 
 def test_it_says_where_the_data_lies_and_who_runs(there: Keeper) -> None:

@@ -100,7 +100,7 @@ def _size(repository: Repository, snapshot: str, p: Place) -> int:
     """Bytes of what lies there in the snapshot."""
     said = repository.do("ls", "--json", "--no-lock", "--recursive", snapshot, p.stored)
     nodes = [json.loads(line) for line in said.splitlines()]
-    nodes = [node for node in nodes if node.get("struct_type") == "node"]
+    nodes = [node for node in nodes if "node" in (node.get("struct_type"), node.get("message_type"))]  # before 0.17, and since
     if not any(node.get("path") == p.stored for node in nodes):
         raise RefusedError(f"`{p.written}` is not in the snapshot", NOT_FOUND, "nothing was changed")
     return sum(int(node.get("size") or 0) for node in nodes)

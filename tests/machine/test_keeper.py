@@ -371,6 +371,8 @@ def test_who_is_killed_leaves_the_old_and_what_was_decided_is_completed(there: K
     number = (placing / "file").stat().st_ino
     (placing / "file").rename(placing / str(number))
     (placing / f"{number}.to").symlink_to(f"modulux.{NAME}.openbox.home/letter")
+    for path in (placing, *placing.iterdir()):
+        os.chown(path, 1000, 1000, follow_symlinks=False)
     there.run("settle")
     assert letter(there) == "placed"
     assert sorted(p.name for p in staging.iterdir()) == ["lock"]

@@ -83,6 +83,11 @@ def desktop(name: str) -> Desktop:
     return Desktop(name)
 
 
+def form() -> dict[str, Any]:
+    """How Modulux writes an export: names of its media types and annotations, GNU tar's command lines, and bytes of a part."""
+    return dict(desktop(desktops()[0]).noted["form"])
+
+
 class Machine:
     """The socket at which PID 1 obeys; what stands still goes on when it is closed, however that comes."""
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,32 +43,33 @@ def do(cli: Cli, *words: str, given: bytes = b"", status: int = 0) -> bytes:
 
 
 @contextlib.contextmanager
-def reached_by_ssh(folder: Path) -> Iterator[tuple[list[str], dict[str, bytes]]]:
-    """An SSH server of this host's: the flags that name a repository there, and the files that make it known, for ~/.ssh."""
+def reached_by_ssh(folder: Path) -> Iterator[tuple[list[str], str]]:
+    """An SSH server of this host's, whose user has `home` in the folder: flags that name a repository there, and its name for a machine."""
     found = sshd.program(folder / "unpacked")
     if found is None:
         pytest.skip("openssh-server can neither be found nor downloaded")
-    keys = folder / "home/.ssh"
-    keys.mkdir(parents=True, mode=0o700)
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
-    shutil.copy(folder / "key.pub", keys / "authorized_keys")
+    (folder / "home/.ssh").mkdir(parents=True, mode=0o700)
     port = free_port()
     process = subprocess.Popen(sshd.command(folder, port, found), stderr=subprocess.DEVNULL)
-    settings = b"StrictHostKeyChecking no\nBatchMode yes\nLogLevel ERROR\n"
     try:
-        yield (
-            ["--to", f"sftp://root@{HOST}:{port}/{folder}/data"],
-            {"id_ed25519": (folder / "key").read_bytes(), "config": settings},
-        )
+        yield ["--to", f"sftp://root@{HOST}:{port}/{folder}/data"], f"root@{HOST}:{port}"
     finally:
         process.kill()
         process.wait()
 
 
-def know(machine: Virtual, files: dict[str, bytes]) -> None:
-    for name, data in files.items():
-        text = base64.b64encode(data).decode()
-        machine.inside(KEEPER, f"mkdir -p -m 700 ~/.ssh; umask 077; echo {text} | base64 -d > ~/.ssh/{name}")
+def know_each_other(cli: Cli, server: str, authorized: Path) -> None:
+    """The machine's key goes to the server, the server's to the machine."""
+    do(cli, "key", f"root@{HOST}:1", "--yes", status=13)
+    do(cli, "key", "-", "--yes", status=2)
+    do(cli, "key", server, status=12)
+    said = json.loads(do(cli, "key", server, "--yes", "--json"))
+    shown = subprocess.run(
+        ["ssh-keygen", "-l", "-f", str(authorized.parents[2] / "hostkey.pub")], capture_output=True, text=True, check=True
+    ).stdout
+    assert [one.split()[0] for one in said["fingerprints"]] == [shown.split()[1]]
+    assert do(cli, "key").decode().strip() == said["key"]
+    authorized.write_text(said["key"] + "\n")
 
 
 def ready(machine: Virtual) -> bool:
@@ -86,11 +85,11 @@ def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> N
     cli = Cli("podman", env={"XDG_DATA_HOME": str(tmp_path / "data")})
     (tmp_path / "server").mkdir()
     with contextlib.ExitStack() as stack:
-        store, files = stack.enter_context(reached_by_ssh(tmp_path / "server"))
+        store, server = stack.enter_context(reached_by_ssh(tmp_path / "server"))
         (tmp_path / "machine.yaml").write_text(FILE.replace("@", store[1]))
         machine = stack.enter_context(booted(cli, tmp_path / "machine.yaml", NAME, "--fresh"))
         wait_for(lambda: ready(machine), "all containers", PATIENCE)
-        know(machine, files)
+        know_each_other(cli, server, tmp_path / "server/home/.ssh/authorized_keys")
         machine.inside(SESSION, "echo old > ~/letter; head -c 3000000 /dev/urandom > ~/large")
         kept: dict[str, Any] = json.loads(do(cli, "backup", "openbox", *store, "--yes", "--json", given=PASSWORD))
         assert kept["frozen"] < 100

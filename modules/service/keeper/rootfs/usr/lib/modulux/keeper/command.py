@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     """What may be said."""
     whole = argparse.ArgumentParser(prog="modulux", description="Keep and carry what this machine's desktops hold.")
     verbs = whole.add_subparsers(
-        dest="verb", required=True, metavar="{backup,snapshots,restore,forget,export,import,storage,ps,password}"
+        dest="verb", required=True, metavar="{backup,snapshots,restore,forget,export,import,storage,ps,password,key}"
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="the result as JSON on stdout")
@@ -70,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
         "password", parents=[common, yes], help="keep the password of the machine file's repository, for its schedule"
     )
     one.add_argument("--password-file", metavar="FILE", help="of this container's; without it you are asked")
+    one = verbs.add_parser("key", parents=[common, yes], help="the machine's key for servers (sftp:…), and theirs for it")
+    one.add_argument("server", nargs="?", help="me@server or me@server:PORT, whose keys are to be known from now on")
     for hidden in ("settle", "begin-anew"):
         verbs.add_parser(hidden)
     return whole
@@ -87,6 +89,7 @@ def obey(said: argparse.Namespace) -> None:
         "storage": storage,
         "ps": ps,
         "password": password,
+        "key": key,
     }
     if said.verb in {"settle", "begin-anew"}:
         import machine
@@ -127,6 +130,14 @@ def password(said: argparse.Namespace) -> tuple[Any, str]:
     repository.there(said.yes)
     keep_password(repository.password, file)
     return {"repository": repository.shown, "file": file}, f"the password of {repository.shown} is kept in {file}."
+
+
+def key(said: argparse.Namespace) -> tuple[Any, str]:
+    from keys import know, public_key
+
+    mine = public_key()
+    theirs = know(said.server, yes=said.yes) if said.server else []
+    return {"key": mine, "server": said.server, "fingerprints": theirs}, mine
 
 
 def backup(said: argparse.Namespace) -> tuple[Any, str]:

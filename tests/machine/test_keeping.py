@@ -106,6 +106,8 @@ def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> N
         machine.inside(SESSION, "echo newer > ~/letter")
         do(cli, "import", "-", "--yes", given=(tmp_path / "openbox.modulux").read_bytes())
         assert letter(machine) == "carried"
+        do(cli, "ps")  # answered once what keeps the data has been started anew, as after every restore
+        wait_for(lambda: ready(machine), "the desktop, once more", PATIENCE)
 
         rights_are_where_they_belong(machine)
         at_the_console(machine)

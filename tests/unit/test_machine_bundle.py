@@ -7,7 +7,7 @@ import pytest
 
 from modulux.engine.protocol import ImageFacts
 from modulux.errors import ResolveError
-from modulux.machine.bundle import on_machine_network, runtime_config, seccomp_rules
+from modulux.machine.bundle import on_machine_network, runtime_config
 from modulux.model.desktop import Desktop
 from modulux.model.plan import Container, Mount, Plan
 from modulux.paths import shipped
@@ -121,27 +121,6 @@ def test_a_folder_of_a_host_is_refused(plan: Plan) -> None:
     shared = dataclasses.replace(container(plan, "xfce"), mounts=(Mount("/srv", "/home/user/Documents", read_only=False),))
     with pytest.raises(ResolveError, match="folder of a host"):
         config(shared, plan)
-
-
-def test_rules_of_seccomp_hold_for_their_capabilities_and_architectures() -> None:
-    profile = {
-        "defaultAction": "SCMP_ACT_ERRNO",
-        "defaultErrnoRet": 38,
-        "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
-        "syscalls": [
-            {"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": [], "includes": {}, "excludes": {}, "comment": "all"},
-            {"names": ["mount"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
-            {"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "excludes": {"caps": ["CAP_SYS_ADMIN"]}},
-            {"names": ["sync_file_range2"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["ppc64le"]}},
-            {"names": ["arch_prctl"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["amd64", "x32"]}},
-        ],
-    }
-    none = seccomp_rules(profile, [])
-    assert [rule["names"][0] for rule in none["syscalls"]] == ["read", "unshare", "arch_prctl"]
-    assert none["syscalls"][0] == {"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": []}
-    assert none["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
-    assert none["defaultErrnoRet"] == 38
-    assert [r["names"][0] for r in seccomp_rules(profile, ["SYS_ADMIN"])["syscalls"]] == ["read", "mount", "arch_prctl"]
 
 
 def test_who_keeps_the_data_reads_volumes_as_they_lie_in_a_snapshot_and_writes_one_folder(plan: Plan) -> None:

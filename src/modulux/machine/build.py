@@ -18,7 +18,7 @@ from modulux.images.build import Sources
 from modulux.images.build import build as build_images
 from modulux.machine import layers, profiles
 from modulux.machine.bootplan import boot_lines, rfb_socket
-from modulux.machine.bundle import runtime_config, seccomp_rules
+from modulux.machine.bundle import runtime_config
 from modulux.machine.compose import needs_of
 from modulux.machine.custody import note_desktops
 from modulux.machine.demands import boot_lines as looked_at_boot
@@ -26,6 +26,8 @@ from modulux.machine.demands import refuse, shipped
 from modulux.machine.description import FILE
 from modulux.machine.description import text as description
 from modulux.machine.journal import PLACE as JOURNAL
+from modulux.machine.seccomp import compiled
+from modulux.machine.seccomp import rules as seccomp_rules
 from modulux.machine.slot import Whole, obtain
 from modulux.machine.tools import MODULE, Tools
 from modulux.machine.units import FOLDER as UNITS
@@ -253,9 +255,9 @@ def configurations(
     """What the OCI runtime is told of these containers of a plan, by their names."""
     default = json.loads(tools.engine.do(tools.engine.once_argv(tools.image, ["cat", SECCOMP])))
     kept = frozenset(v.name for v in plan.volumes if v.kept)
-    return {
-        c.name: runtime_config(c, facts[c.image], seccomp_rules(_filter(c, default), c.capabilities), kept) for c in containers
-    }
+    filters = [seccomp_rules(_filter(c, default), c.capabilities) for c in containers]
+    together = zip(containers, filters, compiled(filters, tools), strict=True)
+    return {c.name: runtime_config(c, facts[c.image], rules, kept, program) for c, rules, program in together}
 
 
 def _filter(c: Container, default: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ The same plan that Podman and Docker are given, held to the same floor. Pure: no
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from modulux.engine.commandline import TMPFS
@@ -99,12 +100,18 @@ MASKED = (
 READ_ONLY = ("/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """As Podman masks them."""
 
+COMPILED = "run.oci.seccomp_bpf_data"
+"""Where crun looks for a filter that is compiled already; to compile one takes it as long as all else for a container."""
 
-def runtime_config(c: Container, image: ImageFacts, seccomp: Mapping[str, Any], kept: frozenset[str]) -> dict[str, Any]:
+
+def runtime_config(
+    c: Container, image: ImageFacts, seccomp: Mapping[str, Any], kept: frozenset[str], program: bytes = b""
+) -> dict[str, Any]:
     """The content of `config.json` (OCI runtime specification 1.0).
 
     Args:
-        seccomp: `linux.seccomp`, as `seccomp_rules` makes it.
+        seccomp: `linux.seccomp`, as `seccomp.rules` makes it.
+        program: the same, compiled; the runtime then takes it as it is.
         kept: names of the volumes that hold data.
 
     Raises:
@@ -125,6 +132,7 @@ def runtime_config(c: Container, image: ImageFacts, seccomp: Mapping[str, Any], 
         },
         "root": {"path": "rootfs", "readonly": True},
         "hostname": c.hostname,
+        "annotations": {COMPILED: base64.b64encode(program).decode()} if program else {},
         "mounts": [*_system_mounts(c), *_tmpfs(), *_volumes(c, kept), *_custody(c), *_devices(c)],
         "linux": {
             "namespaces": _namespaces(c),
@@ -234,31 +242,3 @@ def _resources(c: Container) -> dict[str, Any]:
         "cpu": {"quota": int(c.cpus * CPU_PERIOD), "period": CPU_PERIOD, "shares": shares(c)},
         "pids": {"limit": c.pids},
     }
-
-
-def seccomp_rules(profile: Mapping[str, Any], capabilities: Sequence[str], architecture: str = "amd64") -> dict[str, Any]:
-    """`linux.seccomp` from a profile as engines write it, whose rules may hold for some capabilities or architectures only.
-
-    Rules that ask for a kernel's version hold: a machine's is newer than any that profiles name.
-    """
-    mine = {f"CAP_{name}" for name in capabilities}
-
-    def holds(rule: Mapping[str, Any]) -> bool:
-        wants, unless = rule.get("includes") or {}, rule.get("excludes") or {}
-        arches = wants.get("arches")
-        return (
-            mine.issuperset(wants.get("caps") or ())
-            and (not arches or architecture in arches)
-            and mine.isdisjoint(unless.get("caps") or ())
-            and architecture not in (unless.get("arches") or ())
-        )
-
-    kept = ("names", "action", "args", "errnoRet")
-    rules = [{k: rule[k] for k in kept if rule.get(k) is not None} for rule in profile["syscalls"] if holds(rule)]
-    first = profile.get("archMap") or []
-    native = {"amd64": "SCMP_ARCH_X86_64", "arm64": "SCMP_ARCH_AARCH64"}[architecture]
-    also = next((entry.get("subArchitectures") or [] for entry in first if entry["architecture"] == native), [])
-    result = {"defaultAction": profile["defaultAction"], "architectures": [native, *also], "syscalls": rules}
-    if profile.get("defaultErrnoRet") is not None:
-        result["defaultErrnoRet"] = profile["defaultErrnoRet"]
-    return result

@@ -174,6 +174,10 @@ def test_a_path_that_cannot_come_back_is_refused_before_anything_changes(there: 
         ("~/deep/letter", b"`deep` above it is a link now", 2),
     ):
         assert why in there.run("restore", NAME, "--path", "~/letter", "--path", path, "--yes", *kept(), status=status).stderr
+    nowhere = ["--to", "/home/user/nowhere", "--password-file", "/home/user/password"]
+    for words in (["restore", NAME, "--path", "~/letter", "--yes"], ["forget", "--keep-last", "1", "--yes"]):
+        assert b"/home/user/nowhere: " in there.run(*words, *nowhere, status=13).stderr
+    assert not (there.home / "nowhere").exists()
     assert letter(there) == "new"
 
 

@@ -18,7 +18,6 @@ base: base/graphics
 requires: [x11]
 uses: [window-manager]
 command: [glxgears]
-ready: {windows: [glxgears], timeout: 60s}
 network: none
 """
 

@@ -178,3 +178,96 @@ def test_what_was_decided_before_the_power_went_is_done_at_the_next_start(here: 
     here.wait(lambda: "started one" in here.console()[said:], 30)
     assert letters(here) == {"fresh": "new", "home": "new", "share": "old"}
     assert any("has taken their place" in line for line in here.console()[said:])
+
+
+def put(here: World, name: str, place: str, *, kind: str = "to", text: str = "new") -> None:
+    """A folder's worth of what is to be placed, as the keeper makes it."""
+    laying = here.inside / STAGING / "laying"
+    laying.mkdir(exist_ok=True)
+    one = laying / name
+    if name.startswith("folder"):
+        one.mkdir()
+        (one / "letter").write_text(text)
+    else:
+        one.write_text(text)
+    number = one.lstat().st_ino
+    one.rename(laying / str(number))
+    (laying / f"{number}.{kind}").symlink_to(place)
+
+
+def decide(here: World) -> None:
+    (here.inside / STAGING / "laying").rename(here.inside / STAGING / "placing")
+
+
+@pytest.fixture
+def files(here: World, disk: Path) -> Path:
+    """A volume with a file, a folder and a link."""
+    boot(here, disk, "custody one")
+    home = here.inside / "state/volumes/home"
+    (home / "deep/folder").mkdir(parents=True)
+    (home / "away").symlink_to("/etc")
+    for path in ("letter", "deep/letter", "deep/folder/letter"):
+        (home / path).write_text("old")
+    return home
+
+
+def said_of(home: Path) -> dict[str, str]:
+    return {str(path.relative_to(home)): path.read_text() for path in sorted(home.rglob("*")) if path.is_file()}
+
+
+def test_single_files_take_their_places_and_what_was_there_is_beside(here: World, files: Path) -> None:
+    put(here, "file", "home/letter")
+    put(here, "folder", "home/deep")
+    put(here, "folder2", "home/fresh", kind="new")
+    decide(here)
+    with line(here) as keeper:
+        assert keeper.ask("place") == "ok"
+        assert keeper.ask("place") == "ok", "nothing is laid"
+    assert said_of(files) == {"letter": "new", "deep/letter": "new", "fresh/letter": "new"}
+    beside = here.inside / STAGING / "placed"
+    assert sorted(p.read_text() for p in beside.rglob("letter")) == ["old", "old"]
+    assert not (here.inside / STAGING / "placing").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("home/away/letter", "to"),  # a link leads anywhere
+        ("home/letter", "new"),  # has come meanwhile
+        ("home/../share/letter", "to"),
+        ("home/..", "to"),
+        (".keeping/laid", "new"),
+        ("home", "to"),
+        ("home/nowhere/letter", "to"),
+    ],
+)
+def test_if_one_cannot_be_placed_none_is(here: World, files: Path, place: str, kind: str) -> None:
+    before = said_of(files)
+    for number in range(4):
+        put(here, f"file{number}", f"home/fresh{number}", kind="new")
+    put(here, "folder", "home/deep")
+    put(here, "file", place, kind=kind)
+    decide(here)
+    with line(here) as keeper:
+        assert keeper.ask("place").startswith("error")
+    assert said_of(files) == before
+    assert (files / "away").is_symlink()
+
+
+def test_files_that_were_half_placed_when_the_power_went_are_placed_at_the_next_start(here: World, files: Path) -> None:
+    for name, place, kind in (("file", "home/letter", "to"), ("folder", "home/deep", "to"), ("folder2", "home/new", "new")):
+        put(here, name, place, kind=kind)
+    decide(here)
+    placing = here.inside / STAGING / "placing"
+    (number,) = [p.name.removesuffix(".to") for p in placing.glob("*.to") if str(p.readlink()) == "home/letter"]
+    (files / "letter").rename(files / "aside")
+    (placing / number).rename(files / "letter")
+    (files / "aside").rename(placing / number)
+    os.sync()
+    here.kill()
+    said = len(here.console())
+    here.start()
+    here.wait(lambda: "started one" in here.console()[said:], 30)
+    home = here.inside / "state/volumes/home"
+    assert said_of(home) == {"letter": "new", "deep/letter": "new", "new/letter": "new"}
+    assert any("files of a backup have taken their place" in text for text in here.console()[said:])

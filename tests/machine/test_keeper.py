@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,187 @@ def test_a_snapshot_is_one_that_is_known_anywhere_and_comes_back_whole(there: Ke
     assert sorted(p.name for p in (there.here.inside / "state/volumes/.keeping").iterdir()) == ["lock"]
 
 
+def test_single_files_come_back_while_the_desktop_runs(there: Keeper) -> None:
+    write(there, "old")
+    home = place(there)
+    (home / "deep/er").mkdir(parents=True)
+    (home / "deep/er/two [x] *").write_text("old")
+    (home / "gone/with").mkdir(parents=True)
+    (home / "gone/with/it").write_text("old")
+    (home / "gone/with/more").write_text("old")
+    (home / "odd").symlink_to("letter")
+    (place(there, "share.Documents") / "essay").write_text("old")
+    write(there, "old")
+    for path in place(there, "share.Documents").rglob("*"):
+        os.chown(path, 1000, 1000)
+    there.run("backup", NAME, "--yes", *kept())
+    (home / "deep/er/two [x] *").write_text("new")
+    (home / "deep/later").write_text("new")
+    write(there, "new")
+    (place(there, "share.Documents") / "essay").write_text("new")
+    shutil.rmtree(home / "gone")
+    starts = [words[3:] for words in there.here.status().values()]
+
+    many = ["--path", "~/deep/er", "--path", "openbox:/home/user/deep/er/two [x] *", "--path", "~/gone/with/it", "--path"]
+    words = ["restore", NAME, *many, "~/Documents/essay", *kept()]
+    assert b"Nobody is there" in there.run(*words, status=12).stderr
+    assert (home / "deep/er/two [x] *").read_text() == "new"
+    done = result(there.run(*words, "--yes"))
+    assert done["replaced"] == ["~/deep/er", "~/Documents/essay"]
+    assert (home / "deep/er/two [x] *").read_text() == "old"
+    assert (home / "deep/later").read_text() == "new", "it lies beside what came back"
+    assert sorted(p.name for p in (home / "gone/with").iterdir()) == ["it"]
+    assert (place(there, "share.Documents") / "essay").read_text() == "old"
+    assert letter(there) == "new"
+    assert {p.stat().st_uid for p in home.rglob("*") if not p.is_symlink()} == {1000}
+    there.run("restore", NAME, "--path", "~/odd", "--yes", *kept())
+    assert (home / "odd").readlink() == Path("letter")
+    assert [words[3:] for words in there.here.status().values()] == starts, "nobody was started anew"
+    assert sorted(p.name for p in (there.here.inside / "state/volumes/.keeping").iterdir()) == ["lock"]
+
+
+def test_a_path_that_cannot_come_back_is_refused_before_anything_changes(there: Keeper) -> None:
+    write(there, "old")
+    (place(there) / "deep").mkdir()
+    (place(there) / "deep/letter").write_text("old")
+    write(there, "old")
+    there.run("backup", NAME, "--yes", *kept())
+    write(there, "new")
+    shutil.rmtree(place(there) / "deep")
+    (place(there) / "deep").symlink_to("/etc")
+    for path, why, status in (
+        ("~/nothing", b"`~/nothing` is not in the snapshot", 9),
+        ("letter", b"is no path in a home", 2),
+        ("~/../x", b"is no path in a home", 2),
+        ("/etc/passwd", b"lies in nothing that is kept", 2),
+        ("~", b"lies in nothing that is kept", 2),
+        ("~/deep/letter", b"`deep` above it is a link now", 2),
+    ):
+        assert why in there.run("restore", NAME, "--path", "~/letter", "--path", path, "--yes", *kept(), status=status).stderr
+    nowhere = ["--to", "/home/user/nowhere", "--password-file", "/home/user/password"]
+    for words in (["restore", NAME, "--path", "~/letter", "--yes"], ["forget", "--keep-last", "1", "--yes"]):
+        assert b"/home/user/nowhere: " in there.run(*words, *nowhere, status=13).stderr
+    assert not (there.home / "nowhere").exists()
+    assert letter(there) == "new"
+
+
+def test_snapshots_go_by_name_and_by_rules_and_their_room_with_them(there: Keeper) -> None:
+    ids = []
+    for text in ("one", "two", "three"):
+        (place(there) / "large").write_bytes(os.urandom(300_000))
+        write(there, text)
+        ids.append(result(there.run("backup", NAME, "--yes", *kept()))["snapshot"][:8])
+    repository = Repository(str(there.home / "repository"), PASSWORD.encode())
+
+    def left() -> list[str]:
+        return [s.id[:8] for s in repository.snapshots("modulux")]
+
+    def size() -> int:
+        return sum(p.stat().st_size for p in (there.home / "repository/data").rglob("*") if p.is_file())
+
+    before = size()
+    shown = result(there.run("forget", "--keep-last", "1", "--dry-run", *kept()))
+    assert [id[:8] for id in shown["forgotten"]] == ids[:2]
+    assert b"2 snapshots would go, 1 stay. Go on?" in there.run("forget", "--keep-last", "1", *kept(), status=12).stderr
+    assert b"forget which?" in there.run("forget", *kept(), status=2).stderr
+    assert b"forget which?" in there.run("forget", "--keep-last", "-1", *kept(), status=2).stderr
+    assert b"no snapshot `01234567`" in there.run("forget", "01234567", "--yes", *kept(), status=9).stderr
+    assert b"invalid int value" in there.run("forget", "--keep-daily", "many", *kept(), status=2).stderr
+    assert result(there.run("forget", "--keep-last", "1", "--desktop", "other", "--yes", *kept()))["forgotten"] == []
+    assert left() == ids
+    there.run("forget", ids[0], "--no-prune", "--yes", *kept())
+    assert left() == ids[1:]
+    assert size() >= before
+    assert [id[:8] for id in result(there.run("forget", "--keep-last", "1", "--yes", *kept()))["kept"]] == ids[2:]
+    assert left() == ids[2:]
+    assert size() < before - 500_000
+    write(there, "new")
+    there.run("restore", ids[2], "--yes", *kept())
+    assert letter(there) == "three"
+
+
+@pytest.fixture
+def regular(there: Keeper) -> Keeper:
+    """The same with a schedule in its machine file."""
+    use = {"module": "keeper", "to": "/home/user/repository", "schedule": "daily", "keep-last": 1}
+    machine = Machine.model_validate({"name": "m", "desktops": [NAME], "services": [use], "login": {"password": "none"}})
+    (its,) = [c for c in plan_machine(machine, CATALOG, desktop).containers if c.custody]
+    there.container = its
+    return there
+
+
+RECORD = ".local/share/modulux/schedule.json"
+LOOKS = "import sys; sys.path.insert(0, '/home/user/.program'); import schedule; schedule.CALM, schedule.LOOK = 0, 0.1; schedule.keep_on()"
+
+
+@contextmanager
+def looking(there: Keeper, log: Path) -> Iterator[None]:
+    """What looks at the clock, with less patience; what it says goes to `log`."""
+    with log.open("ab") as sink:
+        argv = there.inside("/usr/bin/python3", "-c", LOOKS)
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=sink, env=there.environment())
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def noted_times(there: Keeper) -> dict[str, Any]:
+    file = there.home / RECORD
+    return dict(json.loads(file.read_text())[NAME]) if file.exists() else {}
+
+
+def note(there: Keeper, **changes: Any) -> None:
+    (there.home / RECORD).write_text(json.dumps({NAME: noted_times(there) | changes}))
+
+
+def test_a_schedule_keeps_the_desktops_and_tells_why_when_it_cannot(regular: Keeper, tmp_path: Path) -> None:
+    there, log = regular, tmp_path / "log"
+    write(there, "old")
+
+    def says(words: str) -> bool:
+        return words in log.read_text()
+
+    with looking(there, log):
+        there.here.wait(lambda: noted_times(there), 60)
+        assert says("schedule: daily, to /home/user/repository")
+        assert noted_times(there)["kept"] is False, "it begins with the next time"
+        note(there, since=noted_times(there)["since"] - 2 * 86400)  # as if the machine had been off
+        there.here.wait(lambda: noted_times(there)["failures"] == 1, 60)
+        assert says(f"{NAME} was NOT KEPT: there is no password in ~/.config/modulux/password")
+        (found,) = result(there.run("ps", "--json"))
+        assert found["kept"]["kept"] is None
+        assert "there is no password" in found["kept"]["why"]
+        assert b"kept daily, not yet; on 20" in there.run("ps").stdout
+
+        assert b"Make one?" in there.run("password", given=f"{PASSWORD}\nn\n".encode(), status=12).stderr
+        assert not (there.home / ".config").exists()
+        there.run("password", "--yes", given=f"{PASSWORD}\n".encode())
+        assert b"wrong password" in there.run("password", given=b"wrong\n", status=14).stderr
+        kept_at = there.home / ".config/modulux/password"
+        assert (kept_at.read_text(), kept_at.stat().st_mode & 0o777) == (f"{PASSWORD}\n", 0o600)
+        assert there.run("snapshots", "--json").stdout == b"[]\n", "neither --to nor a password needs to be said any more"
+        note(there, tried=0)  # as if it were later
+        there.here.wait(lambda: noted_times(there)["kept"], 120)
+        assert noted_times(there)["failures"] == 0
+        assert says(f"schedule: {NAME} is kept")
+        (first,) = result(there.run("snapshots", "--json"))
+        write(there, "later")
+        note(there, since=noted_times(there)["since"] + 10 * 365 * 86400)  # the clock was wrong then
+        there.here.wait(lambda: result(there.run("snapshots", "--json"))[-1]["id"] != first["id"], 120)
+        there.here.wait(lambda: len(result(there.run("snapshots", "--json"))) == 1, 120)  # the rule has been followed
+    assert b"kept daily, last 20" in there.run("ps").stdout
+
+
+def test_without_a_schedule_nothing_is_looked_at_and_no_password_kept(there: Keeper, tmp_path: Path) -> None:
+    with looking(there, tmp_path / "log"):
+        pass
+    assert "kept" in result(there.run("ps", "--json"))[0]
+    assert b"names no repository" in there.run("password", status=2).stderr
+    assert (tmp_path / "log").read_text() == ""
+
+
 def test_what_is_wrong_is_told_as_anywhere_and_changes_nothing(there: Keeper) -> None:
     write(there, "old")
     there.run("backup", NAME, "--yes", *kept())
@@ -186,6 +369,17 @@ def test_who_is_killed_leaves_the_old_and_what_was_decided_is_completed(there: K
     assert letter(there) == "decided"
     assert sorted(p.name for p in staging.iterdir()) == ["lock"]
     there.here.wait(lambda: there.here.status()[f"modulux.{NAME}.openbox"][0] == "running")
+    placing = staging / "placing"
+    placing.mkdir()
+    (placing / "file").write_text("placed")
+    number = (placing / "file").stat().st_ino
+    (placing / "file").rename(placing / str(number))
+    (placing / f"{number}.to").symlink_to(f"modulux.{NAME}.openbox.home/letter")
+    for path in (placing, *placing.iterdir()):
+        os.chown(path, 1000, 1000, follow_symlinks=False)
+    there.run("settle")
+    assert letter(there) == "placed"
+    assert sorted(p.name for p in staging.iterdir()) == ["lock"]
 
 
 def test_it_says_where_the_data_lies_and_who_runs(there: Keeper) -> None:

@@ -65,11 +65,16 @@ class Keeper:
         return words
 
     def argv(self, *words: str) -> list[str]:
+        """Of a command of its `modulux`."""
+        return self.inside("/usr/bin/python3", "/home/user/.program/command.py", *words)
+
+    def inside(self, *command: str) -> list[str]:
+        """Of any program, with the container's environment."""
         root = self.here.folder / "container"
         root.mkdir(exist_ok=True)
         enter = ["nsenter", f"--target={self.here.pid}", "--mount", "unshare", "--mount", "--propagation", "private"]
-        command = ["/usr/bin/python3", "/home/user/.program/command.py", *words]
-        return [*enter, "sh", "-c", SCRIPT, "sh", str(root), *self.mounts(), "--", *command]
+        env = [f"{name}={value}" for name, value in self.container.env.items() if name.startswith("MODULUX_")]
+        return [*enter, "sh", "-c", SCRIPT, "sh", str(root), *self.mounts(), "--", "env", *env, *command]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "HOME_OF_IT": str(self.home)}

@@ -22,7 +22,8 @@ def do(name: str, /, *command: Annotated[str, Parameter(allow_leading_hyphen=Tru
     name
         the machine's name
     command
-        backup, snapshots, restore, export, import, storage or ps, and what belongs to it; `--help` explains each
+        backup, snapshots, restore, forget, export, import, storage, ps, password or key, and what belongs to it; `--help`
+        explains each
     """
     from modulux.machine.inside import begin
     from modulux.machine.running import named

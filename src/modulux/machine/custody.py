@@ -2,7 +2,7 @@
 
 The program that keeps them (`service/keeper`) has no modules and resolves nothing; so it finds, in a folder for each desktop:
 
-    desktop.json   what it says of itself (see `Noted`)
+    desktop.json   what it says of itself (see `Noted`), and how its data are written into an export (`exports`)
     lock.json      every image that the machine runs it from, with its packages
     modules/       modules that are a person's own, as in a snapshot
     blobs/         the modules' folders as in an export (`desktop.json` names that blob)
@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from modulux import __version__
 from modulux.carry import layout as form
 from modulux.carry import modules as folders
+from modulux.carry import volumes
 from modulux.carry.record import ImageRecord, Record, here, made_by
 from modulux.engine.protocol import Engine
 from modulux.errors import EngineError
@@ -65,8 +66,27 @@ class Noted:
 
     def write(self, folder: Path) -> None:
         """Write it for the program that keeps it."""
-        said = {"snapshot_format": FORMAT, "export_format": form.FORMAT, "modulux": __version__, **asdict(self)}
+        formats = {"snapshot_format": FORMAT, "export_format": form.FORMAT, "form": exports()}
+        said = {**formats, "modulux": __version__, **asdict(self)}
         (folder / NOTE).write_text(json.dumps(said, indent=1, sort_keys=True) + "\n")
+
+
+def exports() -> dict[str, Any]:
+    """How an export is written, for a program that has nothing of Modulux: all of it that is not code."""
+    return {
+        "manifest": form.MANIFEST,
+        "index": form.INDEX,
+        "desktop": form.DESKTOP,
+        "volume": form.VOLUME,
+        "ref-name": form.REF_NAME,
+        "carried": form.CARRIED,
+        "unpacked": form.UNPACKED,
+        "of-volume": form.OF_VOLUME,
+        "read": volumes.READ,
+        "write": volumes.WRITE,
+        "part": volumes.PART,
+        "small": form.SMALL,
+    }
 
 
 def note_desktops(machine: Machine, plan: Plan, catalog: Catalog, engine: Engine, folder: Path) -> None:

@@ -55,6 +55,8 @@ class Param(Model):
     default: Scalar
     summary: str = ""
     choices: list[Scalar] | None = None
+    minimum: float | None = Field(default=None, description="of numbers: the least that it may be")
+    needs: list[str] = Field(default_factory=list, description="parameters without which it says nothing")
 
     @model_validator(mode="after")
     def _default_fits(self) -> Param:
@@ -68,6 +70,8 @@ class Param(Model):
             raise ValueError(f"{shown(value)} is not of type {self.type}")
         if self.choices is not None and value not in self.choices:
             raise ValueError(f"{shown(value)} is none of {', '.join(map(str, self.choices))}")
+        if self.minimum is not None and isinstance(value, int | float) and value < self.minimum:
+            raise ValueError(f"{shown(value)} is less than {self.minimum:g}")
 
 
 class Drawn(Model):
@@ -182,4 +186,6 @@ class Module(Model):
             raise ValueError("needs a `command:`; only a base, a kernel and an init have none")
         if (self.guest is not None) != (self.role is Role.SESSION and "shared" in self.arrange):
             raise ValueError("`guest:` says how a session runs when it is `shared`; it needs both or neither")
+        if unknown := [other for p in self.params.values() for other in p.needs if other not in self.params]:
+            raise ValueError(f"`needs:` of a parameter names `{unknown[0]}`, which is none")
         return self

@@ -117,7 +117,26 @@ def _params(use: Use, found: Found, place: Place, file: str | None) -> dict[str,
                 hint=f"such as `{name}: {_example(declared[name].default)}`, its default",
             ) from None
         params[name] = value
+    _need_each_other(use, found, params, place, file)
     return params
+
+
+def _need_each_other(use: Use, found: Found, params: dict[str, Scalar], place: Place, file: str | None) -> None:
+    """A parameter that was set says something only beside those that it needs.
+
+    Raises:
+        ResolveError: one of them was left as it is by default.
+    """
+    declared = found.contract.params
+    for name, value in params.items():
+        lacking = [other for other in declared[name].needs if params[other] == declared[other].default]
+        if value != declared[name].default and lacking:
+            raise ResolveError(
+                f"`{use.module}`, parameter `{name}`: says nothing without `{lacking[0]}`",
+                file=file,
+                line=line(file, (*place, name)),
+                hint=f"`{lacking[0]}`: {declared[lacking[0]].summary}",
+            )
 
 
 def _example(value: Scalar) -> str:

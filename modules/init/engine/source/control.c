@@ -1,8 +1,8 @@
 /* Commands for the machine, a line each, at a socket that only root can reach: status, processes, start NAME, stop NAME, restart NAME, log NAME,
  * act NAME COMMAND... (in that container, as its user), terminals, show NAME (its terminal), try NAME and undo NAME (an update of it: trial.c),
- * sticks, eject STICK, poweroff, reboot, and the verbs of slots (receive.c), of updates (update_files.c) and of disks (disks.c). Who keeps the machine's data
- * (keep.c) has a socket of its own, for a few of them and three more: still NAME... (those stand still until go, the end of the line, or two
- * minutes), go, and take. Words are parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with
+ * sticks, eject STICK, poweroff, reboot, and the verbs of slots (receive.c), of updates (update_files.c) and of disks (disks.c). Who keeps the
+ * machine's data (keep.c) has a socket of its own, for a few of them and four more: still NAME... (those stand still until go, the end of the line, or two
+ * minutes), go, take, and place (place.c). Words are parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with
  * "error". */
 #include "init.h"
 #include <errno.h>
@@ -135,8 +135,9 @@ static void let_stand_still(struct client *client, char **names) {
 /* Verbs that are only for who keeps the data; whether it was one. */
 static int obey_keeper(struct client *client, char **words) {
   if (!strcmp(words[0], "still")) return let_stand_still(client, words + 1), 1;
-  if (strcmp(words[0], "go") && strcmp(words[0], "take")) return 0;
+  if (strcmp(words[0], "go") && strcmp(words[0], "take") && strcmp(words[0], "place")) return 0;
   if (!strcmp(words[0], "go")) go_on(client, NO_ERROR);
+  else if (!strcmp(words[0], "place")) return answer_why_not(client, place_laid() ? strerror(errno) : NULL), 1;
   else if (take_laid()) return conclude(client, "not all could be replaced: %s", strerror(errno)), 1;
   conclude(client, NO_ERROR);
   return 1;

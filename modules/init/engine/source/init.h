@@ -250,6 +250,9 @@ void go_on(const void *whom, const char *why);
 double advance_still(void);
 int take_laid(void);
 
+/* place.c: single files out of a backup */
+int place_laid(void);
+
 /* control.c: commands by a socket */
 void open_control(void);
 void open_keeping(void);

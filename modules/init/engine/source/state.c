@@ -154,5 +154,6 @@ void mount_state(void) {
   state_kept = 1;
   mark();
   if (take_laid()) say("state: what was restored is not in its place: %s", strerror(errno));
+  if (place_laid()) say("state: what was restored of files is not in its place: %s", strerror(errno));
   grow(disk, blocks, block);
 }

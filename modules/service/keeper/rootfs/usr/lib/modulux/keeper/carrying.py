@@ -19,40 +19,12 @@ from typing import IO, Any
 from said import DAMAGED, ENGINE, FILE, NEWER, NOT_FOUND, USAGE, RefusedError, confirm, tell
 from zstandard import ZstdCompressor, ZstdDecompressor
 
-from machine import LAYING, STAGING, Desktop, Machine, alone, clear, desktop, lay, replace, room
+from machine import LAYING, STAGING, Desktop, Machine, alone, clear, desktop, form, lay, replace, room
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-INDEX = "application/vnd.oci.image.index.v1+json"
-DESKTOP = "application/vnd.modulux.desktop.v1+json"
-VOLUME = "application/vnd.modulux.volume.v1.tar+zstd"
-REF_NAME, CARRIED = "org.opencontainers.image.ref.name", "io.modulux.format"
-UNPACKED, OF_VOLUME = "io.modulux.unpacked", "io.modulux.volume"
-PART = 64 * 1024**2
-"""Bytes of a volume's tar in one blob."""
-
-SMALL = 16 * 1024**2
-"""Bytes; no manifest, config or record comes near."""
-
-ATTRIBUTES = ("--xattrs", "--xattrs-include=user.*", "--acls")
-READ = (
-    *(
-        "tar",
-        "--create",
-        "--format=posix",
-        "--sort=name",
-        "--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f",
-    ),
-    *("--numeric-owner", "--owner=user:1000", "--group=user:1000", "--sparse", "--warning=no-file-ignored", *ATTRIBUTES),
-)
-WRITE = (
-    "tar",
-    "--extract",
-    "--same-permissions",
-    "--numeric-owner",
-    "--delay-directory-restore",
-    "--warning=no-timestamp",
-    *ATTRIBUTES,
-)
+FORM = form()
+MANIFEST, INDEX, DESKTOP, VOLUME = (FORM[name] for name in ("manifest", "index", "desktop", "volume"))
+REF_NAME, CARRIED, UNPACKED, OF_VOLUME = (FORM[name] for name in ("ref-name", "carried", "unpacked", "of-volume"))
+READ, WRITE, PART, SMALL = (FORM[name] for name in ("read", "write", "part", "small"))
 
 Blob = dict[str, Any]
 

@@ -13,13 +13,15 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
 
-from said import CANCELLED, NOT_FOUND, REPOSITORY, RefusedError
+from said import CANCELLED, NOT_FOUND, REPOSITORY, USAGE, RefusedError
 
 
 def parser() -> argparse.ArgumentParser:
     """What may be said."""
     whole = argparse.ArgumentParser(prog="modulux", description="Keep and carry what this machine's desktops hold.")
-    verbs = whole.add_subparsers(dest="verb", required=True, metavar="{backup,snapshots,restore,export,import,storage,ps}")
+    verbs = whole.add_subparsers(
+        dest="verb", required=True, metavar="{backup,snapshots,restore,forget,export,import,storage,ps,password,key}"
+    )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="the result as JSON on stdout")
     yes = argparse.ArgumentParser(add_help=False)
@@ -43,6 +45,14 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("snapshots", parents=[common, store], help="list what is kept")
     one = verbs.add_parser("restore", parents=[common, yes, store, into], help="bring a desktop's data back")
     one.add_argument("snapshot", help="its id, a desktop's name for its latest, or `latest`")
+    one.add_argument("--path", action="append", default=[], help="only this file or folder, such as ~/Documents/letter.odt")
+    one = verbs.add_parser("forget", parents=[common, yes, store], help="let go of snapshots, by name or by rules")
+    one.add_argument("snapshots", nargs="*", help="as `modulux snapshots` lists them")
+    one.add_argument("--desktop", action="append", default=[], help="the rules judge only this desktop's")
+    for rule in ("last", "hourly", "daily", "weekly", "monthly", "yearly"):
+        one.add_argument(f"--keep-{rule}", type=int, default=0, metavar="N", help="keep so many of the newest, one for each")
+    one.add_argument("--dry-run", action="store_true", help="only show what would go")
+    one.add_argument("--no-prune", action="store_true", help="do not free the room now")
     one = verbs.add_parser(
         "export", parents=[common], help="write a desktop with its data into one file, for `modulux import` elsewhere"
     )
@@ -56,6 +66,12 @@ def parser() -> argparse.ArgumentParser:
     one = verbs.add_parser("storage", parents=[common], help="where the data lies, and how large it is")
     one.add_argument("what", choices=["show"])
     verbs.add_parser("ps", parents=[common], help="the machine's desktops")
+    one = verbs.add_parser(
+        "password", parents=[common, yes], help="keep the password of the machine file's repository, for its schedule"
+    )
+    one.add_argument("--password-file", metavar="FILE", help="of this container's; without it you are asked")
+    one = verbs.add_parser("key", parents=[common, yes], help="the machine's key for servers (sftp:…), and theirs for it")
+    one.add_argument("server", nargs="?", help="me@server or me@server:PORT, whose keys are to be known from now on")
     for hidden in ("settle", "begin-anew"):
         verbs.add_parser(hidden)
     return whole
@@ -67,10 +83,13 @@ def obey(said: argparse.Namespace) -> None:
         "backup": backup,
         "snapshots": snapshots,
         "restore": restore,
+        "forget": forget,
         "export": export,
         "import": bring,
         "storage": storage,
         "ps": ps,
+        "password": password,
+        "key": key,
     }
     if said.verb in {"settle", "begin-anew"}:
         import machine
@@ -90,7 +109,35 @@ def _repository(said: argparse.Namespace) -> Any:
         raise RefusedError("where to is not said", REPOSITORY, "--to FOLDER, sftp:USER@HOST:/FOLDER, rest:…, s3:…")
     if shutil.which("restic") is None:
         raise RefusedError("restic is missing", NOT_FOUND)
-    return Repository(said.to, said.password_file)
+    return Repository(said.to, said.password_file or _password_file(said.to))
+
+
+def _password_file(to: str) -> str | None:
+    """Where the password of the machine file's own repository is kept, if it is."""
+    file = os.environ.get("MODULUX_PASSWORD_FILE", "")
+    own = to == os.environ.get("MODULUX_REPOSITORY")
+    return file if own and os.path.isfile(os.path.expanduser(file)) else None  # noqa: PTH111, PTH113
+
+
+def password(said: argparse.Namespace) -> tuple[Any, str]:
+    from repository import Repository, keep_password
+
+    where, file = os.environ.get("MODULUX_REPOSITORY"), os.environ.get("MODULUX_PASSWORD_FILE")
+    if not where or not file:
+        hint = "services: [{module: keeper, to: sftp:me@server:/desktops, schedule: daily}]"
+        raise RefusedError("the machine file names no repository", USAGE, hint)
+    repository = Repository(where, said.password_file)
+    repository.there(said.yes)
+    keep_password(repository.password, file)
+    return {"repository": repository.shown, "file": file}, f"the password of {repository.shown} is kept in {file}."
+
+
+def key(said: argparse.Namespace) -> tuple[Any, str]:
+    from keys import know, public_key
+
+    mine = public_key()
+    theirs = know(said.server, yes=said.yes) if said.server else []
+    return {"key": mine, "server": said.server, "fingerprints": theirs}, mine
 
 
 def backup(said: argparse.Namespace) -> tuple[Any, str]:
@@ -116,8 +163,25 @@ def snapshots(said: argparse.Namespace) -> tuple[Any, str]:
 def restore(said: argparse.Namespace) -> tuple[Any, str]:
     from keeping import restore as back
 
-    done = back(said.snapshot, _repository(said), name=said.name, yes=said.yes, start=not said.no_start)
+    done = back(said.snapshot, _repository(said), name=said.name, yes=said.yes, start=not said.no_start, paths=said.path)
+    if said.path:
+        return done, f"{', '.join(said.path)}: as of {done['taken'][:16]}"
     return done, f"{done['desktop']} is back as it was."
+
+
+def forget(said: argparse.Namespace) -> tuple[Any, str]:
+    from forget import RULES, asked, choose
+    from forget import forget as let_go
+
+    rules = asked({rule: getattr(said, f"keep_{rule}") for rule in RULES}, said.snapshots)
+    repository = _repository(said)
+    choice = choose(repository, said.snapshots, rules, said.desktop)
+    others = 0 if said.dry_run else let_go(repository, choice, yes=said.yes, prune=not said.no_prune)
+    gone, stay = [s.id for s in choice.gone], [s.id for s in choice.kept]
+    data = {"forgotten": gone, "kept": stay, "others": others, "dry_run": said.dry_run}
+    lines = [f"{s.id[:8]}  {s.desktop}  {s.time[:16].replace('T', ' ')}" for s in choice.gone]
+    what = "would go" if said.dry_run else "are gone"
+    return data, "\n".join([*lines, f"{len(gone)} snapshots {what}, {len(stay)} stay."])
 
 
 def export(said: argparse.Namespace) -> tuple[Any, str]:
@@ -150,8 +214,11 @@ def storage(_: argparse.Namespace) -> tuple[Any, str]:
 
 
 def ps(_: argparse.Namespace) -> tuple[Any, str]:
+    import schedule
+
     from machine import Machine, desktop, desktops
 
+    often = schedule.wanted()
     with Machine() as machine:
         status = machine.status()
     data = []
@@ -163,11 +230,13 @@ def ps(_: argparse.Namespace) -> tuple[Any, str]:
                 "running": sum(phase == "running" for phase, _ in states),
                 "ready": all(r for _, r in states),
                 "containers": len(states),
+                "kept": schedule.shown(name, often),
             }
         )
-    rows = [
-        f"{d['desktop']}  {d['running']} of {d['containers']} containers run{', ready' if d['ready'] else ''}" for d in data
-    ]
+    rows = []
+    for d in data:
+        ready = ", ready" if d["ready"] else ""
+        rows.append(f"{d['desktop']}  {d['running']} of {d['containers']} containers run{ready}{schedule.told(d['kept'])}")
     return data, "\n".join(rows)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from places import bring, place
 from repository import OURS, WARM, Reading, Repository
 from said import DAMAGED, NEWER, NOT_FOUND, RefusedError, confirm, tell
 
@@ -102,11 +103,14 @@ def _forget_warm(one: Desktop, repository: Repository) -> None:
         repository.do("forget", "--quiet", *(item["id"] for item in items))
 
 
-def restore(word: str, repository: Repository, *, name: str | None, yes: bool, start: bool) -> dict[str, Any]:
+def restore(
+    word: str, repository: Repository, *, name: str | None, yes: bool, start: bool, paths: Sequence[str] = ()
+) -> dict[str, Any]:
     """Bring a desktop's data back: whole into folders beside, then all of it in place of what is there.
 
     Args:
         name: of the desktop that gets it, if not the one that was kept.
+        paths: only these files and folders, while the desktop runs on.
 
     Raises:
         RefusedError: nothing was changed, or the desktop does not get ready with it.
@@ -118,6 +122,9 @@ def restore(word: str, repository: Repository, *, name: str | None, yes: bool, s
         raise RefusedError(
             f"the snapshot was made by Modulux {said.get('modulux')}, in a format that this one does not know", NEWER
         )
+    if paths:
+        replaced = bring(one, repository, stored.id, [place(path, said) for path in paths], yes=yes)
+        return {"desktop": one.name, "snapshot": stored.id, "taken": said["taken"], "paths": list(paths), "replaced": replaced}
     parts = [str(v["name"]) for v in said.get("volumes", []) if v.get("name") in one.parts]
     if not parts:
         raise RefusedError(f"the snapshot holds nothing that `{one.name}` has on this machine", NOT_FOUND)

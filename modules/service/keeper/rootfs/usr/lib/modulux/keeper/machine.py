@@ -26,6 +26,7 @@ STALE = Path("/tmp/stale")
 command has said what came of it, who serves has all of them started anew."""
 
 LAID, LAYING, BEFORE = STAGING / "laid", STAGING / "laying", STAGING / "before"
+PLACING, PLACED = STAGING / "placing", STAGING / "placed"
 ENDED = ("ended",)
 PATIENCE = 120.0
 """Seconds that containers have to end; PID 1 kills them sooner."""
@@ -80,6 +81,11 @@ def desktop(name: str) -> Desktop:
     if name not in desktops():
         raise RefusedError(f"this machine has no desktop `{name}`", NOT_FOUND, f"it has: {', '.join(desktops())}")
     return Desktop(name)
+
+
+def form() -> dict[str, Any]:
+    """How Modulux writes an export: names of its media types and annotations, GNU tar's command lines, and bytes of a part."""
+    return dict(desktop(desktops()[0]).noted["form"])
 
 
 class Machine:
@@ -192,8 +198,8 @@ def room(size: int) -> None:
 
 
 def lay() -> Path:
-    """An empty folder for volumes that are to take others' place, by what the machine calls them."""
-    for left in (LAYING, BEFORE):
+    """An empty folder for what is to take others' place: volumes, by what the machine calls them, or files."""
+    for left in (LAYING, BEFORE, PLACED):
         clear(left)
     LAYING.mkdir()
     return LAYING
@@ -243,6 +249,24 @@ def replace(one: Desktop, *, start: bool = True) -> None:
     clear(BEFORE)
 
 
+def place_laid() -> None:
+    """Let the files that lie in LAYING take their places: all or none. Once it is called PLACING it is decided.
+
+    Raises:
+        RefusedError: one cannot, and all are as they were.
+    """
+    clear(LAYING / "volumes")
+    os.sync()
+    with Machine() as machine:
+        LAYING.rename(PLACING)
+        _be_sure(STAGING)
+        try:
+            machine.ask("place")
+        except RefusedError as error:
+            raise RefusedError(f"{error}; all is as it was", ENGINE, "something has come in the way; run it again") from None
+    clear(PLACED)
+
+
 def _be_sure(folder: Path) -> None:
     """That what it holds is on the disk."""
     file = os.open(folder, os.O_RDONLY)
@@ -263,7 +287,10 @@ def settle() -> None:
                 machine.ask("take")
             finally:
                 machine.start(containers)
-    for left in (LAYING, BEFORE, STAGING / "export", STAGING / "import"):
+    if PLACING.is_dir():
+        with Machine() as machine, contextlib.suppress(RefusedError):  # PID 1 has said why
+            machine.ask("place")
+    for left in (LAYING, BEFORE, PLACING, PLACED, STAGING / "export", STAGING / "import"):
         clear(left)
 
 

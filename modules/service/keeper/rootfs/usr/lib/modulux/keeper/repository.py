@@ -16,7 +16,7 @@ from typing import Any
 
 from said import DAMAGED, NOT_FOUND, PASSWORD, REPOSITORY, RefusedError, answer, confirm, tell
 
-OURS, WARM = "modulux", "modulux-warm"
+OURS, WARM, IMAGES = "modulux", "modulux-warm", "modulux-images"
 GATE = "/tmp/gate"
 ABSENT, LOCKED, WRONG = (10, "Is there a repository at"), (11, "already locked"), (12, "wrong password")
 """restic's exit statuses, from 0.17 on, and what it said before."""
@@ -34,7 +34,23 @@ class Stored:
 
     @property
     def desktop(self) -> str:
-        return next((tag.partition(":")[2] for tag in self.tags if tag.startswith("desktop:")), "")
+        return self.tag("desktop") or ""
+
+    def tag(self, key: str) -> str | None:
+        """The value of a tag `KEY:VALUE`; None if it has none."""
+        return next((tag.partition(":")[2] for tag in self.tags if tag.startswith(f"{key}:")), None)
+
+    @property
+    def at(self) -> datetime:
+        """When; restic writes more digits of a second than Python reads."""
+        return datetime.fromisoformat(re.sub(r"\.\d+", "", self.time))
+
+
+def without_password(where: str) -> str:
+    """An address for people."""
+    head, at, host = where.rpartition("@")
+    user, colon, _ = head.rpartition(":")
+    return f"{user}:…@{host}" if at and colon and "//" in user else where
 
 
 class Repository:
@@ -47,9 +63,7 @@ class Repository:
     @property
     def shown(self) -> str:
         """Its address for people, without a password in it."""
-        head, at, host = self.where.rpartition("@")
-        user, colon, _ = head.rpartition(":")
-        return f"{user}:…@{host}" if at and colon and "//" in user else self.where
+        return without_password(self.where)
 
     def environment(self) -> dict[str, str]:
         more = {"RESTIC_REPOSITORY": self.where, "RESTIC_PASSWORD": self.password, "RESTIC_CACHE_DIR": "/tmp/restic"}
@@ -110,9 +124,9 @@ class Repository:
         found = re.search(r"restic (\d+)\.(\d+)", self.do("version"))
         return found is not None and (int(found[1]), int(found[2])) >= (0, 15)
 
-    def snapshots(self) -> list[Stored]:
-        """All of desktops, the oldest first."""
-        items = json.loads(self.do("snapshots", "--json", "--no-lock", "--tag", OURS)) or []
+    def snapshots(self, tag: str = OURS) -> list[Stored]:
+        """All of desktops, or with another tag, the oldest first."""
+        items = json.loads(self.do("snapshots", "--json", "--no-lock", "--tag", tag)) or []
         return sorted((Stored(i["id"], i["time"], tuple(i.get("tags") or ())) for i in items), key=lambda s: s.time)
 
     def find(self, word: str) -> Stored:
@@ -121,7 +135,10 @@ class Repository:
         Raises:
             RefusedError: there is none, or several begin so.
         """
-        every = self.snapshots()
+        return self.among(self.snapshots(), word)
+
+    def among(self, every: Sequence[Stored], word: str) -> Stored:
+        """The same, of those that were asked for before."""
         named = every if word == "latest" else [s for s in every if s.desktop == word]
         begin = [s for s in every if s.id.startswith(word.lower())] if len(word) >= 4 else []
         if named:
@@ -158,6 +175,19 @@ def _password(file: str | None) -> str:
         except OSError as error:
             raise RefusedError(f"{file}: {error.strerror}", PASSWORD) from None
     return answer("password of the repository:", hidden=True)
+
+
+def keep_password(password: str, file: str) -> None:
+    """Write it where only this container can read it, whole or not at all."""
+    path = Path(file).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as sink:  # noqa: PTH123
+        sink.write(f"{password}\n")
+        sink.flush()
+        os.fsync(sink.fileno())
+    beside.rename(path)
 
 
 class Reading:

@@ -106,6 +106,8 @@ def test_a_further_disk_is_called_by_its_file(tmp_path: Path) -> None:
     file = tmp_path / "my big disk of much room.img"
     assert serial(file) == "my-big-disk-of-much-"
     argv = Machine(tmp_path, tmp_path / "s", None, 2**29, disk=tmp_path / "d.img", more=[file]).argv()
-    assert argv[argv.index(f"file={file},format=raw,if=none,id=more0,discard=unmap") + 2].endswith(f"serial={serial(file)}")
+    assert argv[argv.index(f"file={file},format=raw,if=none,id=more0,discard=unmap") + 2].endswith(
+        f"serial={serial(file)},addr=0x18"
+    )
     drives = [word for word in argv if word.startswith("virtio-blk-pci")]
     assert [word.split("drive=")[1].split(",")[0] for word in drives] == ["disk", "more0"]  # it starts from the first

@@ -26,6 +26,9 @@ CONTROL = "modulux.control"
 CARD = "card"
 """The graphics card, as the monitor calls it."""
 
+LAST_SLOTS = 0x18
+"""On the bus, of further disks: QEMU makes devices before drives, and the kernel counts disks in the order of the bus."""
+
 USB = "usb"
 """The USB controller, which is there where something is plugged into it."""
 
@@ -152,7 +155,7 @@ class Machine:
         words = []
         for number, file in enumerate(self.more):
             words += ["-drive", f"{self.written(file)},if=none,id=more{number},discard=unmap"]
-            words += ["-device", f"virtio-blk-pci,drive=more{number},serial={serial(file)}"]
+            words += ["-device", f"virtio-blk-pci,drive=more{number},serial={serial(file)},addr={LAST_SLOTS + number:#x}"]
         return words
 
     def _card(self) -> list[str]:

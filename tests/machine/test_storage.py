@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tests.support.cli import Cli
 from tests.support.virtual import PATIENCE, Virtual, booted, colours, wait_for
 
 from modulux.machine.places import disks_folder, sockets_folder
-from modulux.machine.running import find, named, pull_plug
+from modulux.machine.running import named, pull_plug
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(7200)]
 
@@ -40,7 +39,7 @@ def storage(machine: Virtual, *words: str) -> dict[str, object]:
     return dict(json.loads(machine.cli.run("machine", "storage", NAME, *words, "--json", timeout=PATIENCE).stdout))
 
 
-def cut_in_the_midst(folder: Path) -> None:
+def cut_in_the_midst(cli: Cli, folder: Path) -> None:
     """Start it, and pull its plug as soon as it says that the state is being moved."""
     serial = sockets_folder(NAME) / "serial.log"
     serial.unlink(missing_ok=True)
@@ -54,8 +53,9 @@ def cut_in_the_midst(folder: Path) -> None:
         str(folder / "bigger.img"),
         "--background",
     ]
-    with subprocess.Popen([sys.executable, "-m", "modulux", *words, "--yes"], stderr=subprocess.DEVNULL) as starter:
-        wait_for(lambda: find(NAME) and serial.exists() and b"it is moved from" in serial.read_bytes(), "the move", PATIENCE)
+    with subprocess.Popen(cli.argv(*words, "--yes"), env=cli.environment(), stderr=subprocess.DEVNULL) as starter:
+        wait_for(lambda: serial.exists() and b"it is moved from" in serial.read_bytes(), "the move", PATIENCE)
+        assert starter.poll() is None
         pull_plug(named(NAME))
         assert starter.wait(PATIENCE) != 0
     assert b"it lies on" not in serial.read_bytes()
@@ -70,7 +70,7 @@ def test_all_that_it_keeps_is_on_the_bigger_disk(folder: Path) -> None:
         assert before["state"]["device"] == "/dev/vdc"  # type: ignore[index]
         asked = storage(machine, "--to", "bigger", "--yes")
         assert asked["wanted"]["device"] == "/dev/vdd"  # type: ignore[index]
-    cut_in_the_midst(folder)
+    cut_in_the_midst(cli, folder)
     with booted(cli, folder / "machine.yaml", NAME, *more) as machine:
         said = machine.serial()
         assert "it is begun again" in said
@@ -79,7 +79,7 @@ def test_all_that_it_keeps_is_on_the_bigger_disk(folder: Path) -> None:
         wait_for(lambda: storage(machine)["state"]["size"] == BIGGER, "the state has grown")  # type: ignore[index]
         assert after["state"]["device"] == "/dev/vdd"  # type: ignore[index]
         assert machine.inside(SESSION, "cat ~/letter; stat -c %h ~/letter").split() == ["dear", "2"]
-        assert colours(machine.picture(Path("/tmp/modulux-t-storage.png")), (0, 0, 1280, 800)) > 50
+        assert colours(machine.picture(folder / "screen.png"), (0, 0, 1280, 800)) > 50
     (folder / "bigger.img").rename(disks_folder(NAME) / "state.img")  # the old one is gone, the new one in its place
     with booted(cli, folder / "machine.yaml", NAME) as machine:
         assert machine.inside(SESSION, "cat ~/letter") == "dear"

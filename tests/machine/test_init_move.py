@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -196,18 +195,6 @@ def test_one_that_is_too_small_is_refused(here: World, disk: Path, bigger: Path,
     refused(here, disk, bigger, "too small")
 
 
-def cut(here: World) -> None:
-    """The power goes; nothing of it is left when this returns."""
-    first = None
-    with contextlib.suppress(OSError, IndexError):
-        first = Path(f"/proc/{here.pid}")
-    here.kill()
-    end = time.monotonic() + 60
-    while first and first.exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_the_power_goes_at_any_moment(here: World, disk: Path, bigger: Path) -> None:
     """Killed later and later, until it gets through; each start has everything, and at its end there is one state."""
     wanted(here, disk, bigger)
@@ -216,7 +203,7 @@ def test_the_power_goes_at_any_moment(here: World, disk: Path, bigger: Path) -> 
         here.start()
         with contextlib.suppress(AssertionError):
             here.wait(lambda: (here.folder / "console").read_text().count("it lies on") > 0, 0.04 * tries)
-        cut(here)
+        here.kill()
         if any("it lies on" in line for line in here.console()):
             break
     assert any("it is begun again" in line for line in here.console())

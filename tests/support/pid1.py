@@ -150,6 +150,8 @@ class World:
 
     def start(self) -> None:
         self.machine.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # never written over: it may still be running
+            (self.machine / "init").unlink()
         shutil.copy2(self.program, self.machine / "init")
         (self.machine / "crun").write_text(RUNTIME)
         (self.machine / "crun").chmod(0o755)
@@ -222,10 +224,12 @@ class World:
         self.process.wait(seconds)
 
     def kill(self) -> None:
-        """As a power cut: nothing is written any more."""
+        """As a power cut: nothing of it is left when this returns, so nothing is written any more."""
         if self.process and self.process.poll() is None:
             with contextlib.suppress(OSError, IndexError):
                 os.kill(self.pid, signal.SIGKILL)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(60)  # it waits for its child, which ends as the last of all inside
             self.process.kill()
             self.process.wait()
 

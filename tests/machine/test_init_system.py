@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -48,6 +49,28 @@ def test_commands_by_its_socket(here: World) -> None:
     assert here.ask("poweroff") == ["ok"]
     assert here.process is not None
     here.process.wait(15)
+
+
+
+def test_an_answer_has_its_end_when_it_fills_all_there_is_between(here: World) -> None:
+    """As much as fits is said, and nothing of it read yet, when the command ends."""
+    here.container("one", exec=[0, 7], fills=True)
+    here.plan("run one always")
+    here.start()
+    here.hears("desktop ready")
+    for said in (b"@ok\n", b"@error it ended with 7\n"):
+        with socket.socket(socket.AF_UNIX) as port:
+            port.settimeout(10)
+            port.connect(str(here.inside / "run/machine/control"))
+            port.sendall(b"end=@\tact\tone\ttrue\nstatus\n")
+            time.sleep(1)
+            answer = b""
+            while not answer.endswith(b"\nok\n"):
+                answer += port.recv(1 << 16)
+        lines = answer.splitlines(keepends=True)
+        assert lines.count(b"x" * 1023 + b"\n") > 50
+        assert said in lines
+        assert lines.index(said) < len(lines) - 2, "what was asked next is answered next"
 
 
 def test_what_a_container_says_is_kept_but_not_without_end(here: World) -> None:

@@ -19,6 +19,7 @@
 #define SOCKET RUN "/control"
 #define KEEPING RUN "/keeping"
 #define MOST_CLIENTS 16
+#define OWED_AGAIN 0.1 /* seconds */
 #define NO_ERROR NULL
 
 static struct client {
@@ -26,8 +27,8 @@ static struct client {
   pid_t acting;
   int apart; /* that process alone reads what comes */
   int keeps; /* it came by the socket of who keeps the machine's data */
-  size_t used;
-  char line[4096], mark[64];
+  size_t used, owed;
+  char line[4096], mark[64], last[1024]; /* last: the end of an answer that there was no room for yet, `owed` bytes */
 } clients[MOST_CLIENTS];
 
 static void answer(int file, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -41,16 +42,23 @@ static void answer(int file, const char *format, ...) {
   send(file, text, length, MSG_DONTWAIT | MSG_NOSIGNAL); /* who does not read does not get it */
 }
 
+/* It is still to be said to who has not read what a container told him before. */
+static void pay(struct client *client) {
+  if (send(client->file, client->last, client->owed, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EAGAIN) return;
+  client->owed = 0;
+}
+
 /* The last line of an answer: nothing for "ok", or why not. */
 static void conclude(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void conclude(struct client *client, const char *format, ...) {
-  char text[1024] = "ok";
+  char text[896] = "ok";
   va_list values;
   va_start(values, format);
   if (format) vsnprintf(text, sizeof text, format, values);
   va_end(values);
-  answer(client->file, "%s%s%s\n", client->mark, format ? "error " : "", text);
+  client->owed = snprintf(client->last, sizeof client->last, "%s%s%s\n", client->mark, format ? "error " : "", text);
   *client->mark = 0;
+  pay(client);
 }
 
 static void status(int file) {
@@ -195,18 +203,31 @@ static void leave(struct client *client) {
   go_on(client, "who asked has left");
   unwatch(client->file);
   close(client->file);
-  client->file = 0;
+  client->file = client->owed = 0;
 }
 
 /* One command after the other. */
 static void obey_all(struct client *client) {
-  for (char *end; client->file && !client->acting && (end = memchr(client->line, '\n', client->used));) {
+  for (char *end; client->file && !client->acting && !client->owed && (end = memchr(client->line, '\n', client->used));) {
     size_t length = end + 1 - client->line;
     *end = 0;
     obey(client, client->line);
     client->used -= length;
     memmove(client->line, end + 1, client->used);
   }
+}
+
+/* In how many seconds to try again to say what is owed. */
+double advance_answers(void) {
+  double wait = NEVER;
+  for (int i = 0; i < MOST_CLIENTS; i++) {
+    struct client *client = &clients[i];
+    if (!client->file || !client->owed) continue;
+    pay(client);
+    if (client->owed) wait = OWED_AGAIN;
+    else obey_all(client);
+  }
+  return wait;
 }
 
 static void on_line(int file, void *what) {

@@ -255,6 +255,7 @@ int place_laid(void);
 
 /* control.c: commands by a socket */
 void open_control(void);
+double advance_answers(void);
 void open_keeping(void);
 int act_ended(pid_t pid, int status);
 

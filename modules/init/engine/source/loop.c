@@ -92,7 +92,7 @@ static int turn(double wait) {
 void supervise(void) {
   for (double wait = 0;;) {
     int more = turn(wait);
-    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending ? end_jobs() : NEVER, advance_slot(), advance_terminals(), advance_changes(), advance_still(), advance_troubles(), advance_logs()};
+    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending ? end_jobs() : NEVER, advance_slot(), advance_terminals(), advance_changes(), advance_still(), advance_troubles(), advance_logs(), advance_answers()};
     if (ending && (wants[4] == 0 || under_systemd)) return;
     wait = more ? 0 : NEVER;
     for (size_t i = 0; i < sizeof wants / sizeof *wants; i++)

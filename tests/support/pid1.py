@@ -50,6 +50,8 @@ exec chroot . /machine/init system
 RUNTIME = r"""#!/usr/bin/python3
 import json, os, signal, socket, sys, time
 words = [w for w in sys.argv[1:] if w != "--cgroup-manager=cgroupfs"]
+if words == ["--version"]:
+    sys.exit(0)
 verb, name = words[0], words[-1] if words[0] != "exec" else words[3]
 def note(*what):
     with open("/run/noted", "a") as file:

@@ -104,9 +104,14 @@ void want_settled(const char *job) {
   if (wish_count < MOST) wishes[wish_count++] = (struct wish){strdup(job), -1, 0};
 }
 
-/* Whether nothing more is to be expected: of screens, keyboards and pointers, or of anything. */
-static int settled(int of_all) {
-  return first_look && !loaders[SEEN_FIRST] && !(of_all && loaders[ALL_ELSE]) && !loaders[NEW] && !queue_count && now() - last_news > CALM;
+/* Whether nothing more is to be expected. */
+static int settled(void) {
+  return first_look && !loaders[SEEN_FIRST] && !loaders[ALL_ELSE] && !loaders[NEW] && !queue_count && now() - last_news > CALM;
+}
+
+/* Whether the screens, keyboards and pointers that were there at first are known; whoever shows and asks them takes up later ones, too. */
+static int seat_known(const struct wish *wish) {
+  return first_look && !loaders[SEEN_FIRST] && (wish->folder >= 0 || (!loaders[NEW] && !queue_count));
 }
 
 static int is_seen_first(const struct wish *wish) {
@@ -126,7 +131,7 @@ int devices_there(const char *job) {
   for (int i = 0; i < wish_count; i++) {
     struct wish *wish = &wishes[i];
     if (wish->done || strcmp(wish->job, job)) continue;
-    int there = settled(!is_seen_first(wish)) && (wish->folder < 0 || usable(&folders_given[wish->folder]));
+    int there = (is_seen_first(wish) ? seat_known(wish) : settled()) && (wish->folder < 0 || usable(&folders_given[wish->folder]));
     if (!there && now() - first_asked < PATIENCE) return 0;
     wish->done = 1;
     if (there) continue;
@@ -208,7 +213,7 @@ double advance_devices(void) {
     for (int i = 0; i < queue_count; i++) free(queue[i]);
     queue_count = 0;
   }
-  if (first_look && (settled(1) || (first_asked && now() - first_asked > LONG_LOADING))) look_at_demands();
+  if (first_look && (settled() || (first_asked && now() - first_asked > LONG_LOADING))) look_at_demands();
   return NEVER;
 }
 

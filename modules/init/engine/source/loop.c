@@ -152,10 +152,17 @@ static int watch_machine(void) {
   return 0;
 }
 
+/* It takes a third of a second on a slow processor to read the runtime for the first time; here, another processor has nothing to do. */
+static void know_runtime(void) {
+  char *argv[] = {RUNTIME, "--version", NULL};
+  start(argv, -1);
+}
+
 static void enter_plan(void) {
   say("system");
   if (systemd_wanted()) return enter_systemd();
   open_loop();
+  know_runtime();
   settle_kernel();
   open_devices();
   coldplug(); /* beside what follows */

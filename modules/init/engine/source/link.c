@@ -91,6 +91,16 @@ static int move(struct way *way, int in, int out, int readable, int writable) {
   return 1;
 }
 
+/* Whether somebody is at the host's end again. That one has left and another has come are two pieces of news, which the kernel may deliver
+ * when that other has been greeted already: to end the talk then would lose the answer he waits for. */
+static int is_back(int port) {
+  for (int tries = 0; tries < 10; tries++) {
+    if (somebody(port)) return 1;
+    usleep(PAUSE / 10);
+  }
+  return 0;
+}
+
 /* Until either end is gone. Whether it was the host's: what it sent last has been delivered then. */
 static int carry(int port, int inside) {
   out.from = out.to = 0;
@@ -100,8 +110,11 @@ static int carry(int port, int inside) {
                              {.fd = out_full && !in_full ? -1 : inside, .events = (out_full ? 0 : POLLIN) | (in_full ? POLLOUT : 0)}};
     if (poll(ends, 2, -1) < 0 && errno != EINTR) return 0;
     int gone = ends[0].revents & POLLHUP, left = ends[1].revents & (POLLHUP | POLLERR);
-    if (!move(&in, port, inside, ends[0].revents & (POLLIN | POLLHUP), ends[1].revents & POLLOUT)) return gone;
-    if (gone && out_full) return 1;
+    if (!move(&in, port, inside, ends[0].revents & (POLLIN | POLLHUP), ends[1].revents & POLLOUT)) {
+      if (!gone || in.from < in.to || !is_back(port)) return gone;
+      continue;
+    }
+    if (gone && out_full && !is_back(port)) return 1;
     if (!move(&out, inside, port, ends[1].revents & POLLIN || left, ends[0].revents & POLLOUT)) return 0;
   }
 }

@@ -164,7 +164,7 @@ def full(path: Path, home: str) -> Path:
 
 
 def test_without_a_graphics_card_and_a_state_what_browsers_see_comes_up(built: Path) -> None:
-    with odd(NAME, built, card=(), memory=MUCH, ports=ports(built), state=Path("/nowhere"), lost=True) as machine:
+    with odd(NAME, built, cards=False, memory=MUCH, ports=ports(built), state=Path("/nowhere"), lost=True) as machine:
         hears(machine, "the disk /dev/vdc is not there")
         hears(machine, "NOTHING WILL BE KEPT")
         hears(machine, "MISSING: graphics (DRM)")

@@ -20,9 +20,9 @@ from modulux.machine.running import Running, pull_plug, start, stop
 
 @dataclass(frozen=True)
 class Odd(Machine):
-    """A virtual machine without a graphics card (`card` is none), or without a sound card."""
+    """A virtual machine without a graphics card (`cards` is false), or without a sound card."""
 
-    card: tuple[str, ...] = ("-device", "virtio-vga")
+    cards: bool = True
     sounds: bool = True
     lost: bool = False
     """Its state's disk, which the kernel is told of, is not there."""
@@ -31,18 +31,14 @@ class Odd(Machine):
         words = super().drives()
         return words[:-2] if self.lost else words
 
-    def argv(self) -> list[str]:
-        words = super().argv()
-        at = words.index("virtio-vga") - 1
-        words[at : at + 2] = self.card
-        return words
+    def _card(self) -> list[str]:
+        return super()._card() if self.cards else []
 
     def _sound(self) -> list[str]:
         return super()._sound() if self.sounds else []
 
 
 PC = {
-    "virtio-vga": "VGA",
     "virtio-keyboard-pci": "usb-kbd,bus=usb.0",
     "virtio-tablet-pci": "usb-tablet,bus=usb.0",
     "virtio-rng-pci": "qemu-xhci,id=usb",
@@ -57,11 +53,16 @@ class Pc(Machine):
     """A virtual machine with the hardware of an ordinary computer; the port to ask PID 1 by is all that it has beside it."""
 
     def argv(self) -> list[str]:
-        words = [PC.get(word, word) for word in super().argv()]
+        virtual = super().argv()
+        assert set(PC) <= set(virtual), "it has all that is replaced"
+        words = [PC.get(word, word) for word in virtual]
         at = words.index("qemu-xhci,id=usb") - 1  # before what is plugged into it
         usb, rest = words[at : at + 2], words[:at] + words[at + 2 :]
         first = rest.index("usb-kbd,bus=usb.0") - 1
         return [*rest[:first], *usb, *rest[first:]]
+
+    def _card(self) -> list[str]:
+        return ["-device", "VGA"]
 
 
 @contextlib.contextmanager

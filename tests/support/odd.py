@@ -13,7 +13,7 @@ from typing import Any
 from tests.support.cli import Cli
 from tests.support.virtual import PATIENCE, Virtual, wait_for
 
-from modulux.machine.emulator import Machine
+from modulux.machine.emulator import CARD, Machine
 from modulux.machine.places import sockets_folder
 from modulux.machine.running import Running, pull_plug, start, stop
 
@@ -62,7 +62,7 @@ class Pc(Machine):
         return [*rest[:first], *usb, *rest[first:]]
 
     def _card(self) -> list[str]:
-        return ["-device", "VGA"]
+        return ["-device", f"VGA,id={CARD}"]
 
 
 @contextlib.contextmanager

@@ -51,7 +51,6 @@ def test_commands_by_its_socket(here: World) -> None:
     here.process.wait(15)
 
 
-
 def test_an_answer_has_its_end_when_it_fills_all_there_is_between(here: World) -> None:
     """As much as fits is said, and nothing of it read yet, when the command ends."""
     here.container("one", exec=[0, 7], fills=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,26 +11,45 @@ from modulux.cli.common import Common
 
 if TYPE_CHECKING:
     from modulux.machine.running import Running
+    from modulux.report import Report
 
 LINK = "/usr/lib/modulux/link"
 PASSWORD = "/usr/lib/modulux/vnc-password"  # noqa: S105  a program
 
 
-def ways(running: Running, facts: dict[str, Any]) -> dict[str, str]:
-    """Fresh ways in through the machine's gateways, by kind; none where it has no gateway."""
+def ways(running: Running, facts: dict[str, Any], report: Report) -> dict[str, str]:
+    """Fresh ways in through the machine's gateways, by kind; none where it has no gateway.
+
+    Raises:
+        EngineError: it has gateways, and none of them answers; of some, it is noted.
+    """
+    from modulux.errors import EngineError
+    from modulux.report import Note
+
+    found: dict[str, str] = {}
+    refused = None
+    for gateway in facts["gateways"]:
+        several = f" {gateway['desktop']}" if len(facts["gateways"]) > 1 else ""
+        try:
+            found |= {f"{kind}{several}": way for kind, way in _through(running, gateway)}
+        except EngineError as error:
+            refused = error
+            report(Note(f"no way into {gateway['desktop']}: {error}"))
+    if refused and not found:
+        raise refused
+    return found
+
+
+def _through(running: Running, gateway: dict[str, Any]) -> Iterator[tuple[str, str]]:
     from modulux.machine.control import ask
 
-    found = {}
-    for gateway in facts["gateways"]:
-        web, vnc = (running.machine.ports.get(gateway["ports"].get(kind)) for kind in ("web", "vnc"))
-        several = f" {gateway['desktop']}" if len(facts["gateways"]) > 1 else ""
-        if web:
-            link = ask(running.machine.control, "act", gateway["name"], LINK)[-1]
-            found[f"browser{several}"] = f"http://127.0.0.1:{web}{link}"
-        if vnc:
-            password = ask(running.machine.control, "act", gateway["name"], PASSWORD)[-1]
-            found[f"VNC client{several}"] = f"127.0.0.1::{vnc}   password {password}"
-    return found
+    web, vnc = (running.machine.ports.get(gateway["ports"].get(kind)) for kind in ("web", "vnc"))
+    if web:
+        link = ask(running.machine.control, "act", gateway["name"], LINK)[-1]
+        yield "browser", f"http://127.0.0.1:{web}{link}"
+    if vnc:
+        password = ask(running.machine.control, "act", gateway["name"], PASSWORD)[-1]
+        yield "VNC client", f"127.0.0.1::{vnc}   password {password}"
 
 
 def open_machine(name: str, *, common: Common | None = None) -> None:
@@ -44,7 +64,7 @@ def open_machine(name: str, *, common: Common | None = None) -> None:
 
     common = common or Common()
     running = named(name)
-    found = ways(running, record(running.machine.built))
+    found = ways(running, record(running.machine.built), common.report)
 
     def show(console: Console) -> None:
         for kind, way in found.items():

@@ -166,7 +166,7 @@ def _tell(
 ) -> None:
     from modulux.cli.machine_open import ways
 
-    found = ways(running, facts)
+    found = ways(running, facts, common.report)
     result = {"name": running.name, "pid": running.pid, "seconds": seconds, "screen": running.screen, **found}
 
     def show(console: Console) -> None:

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 NAME = "t-keep"
 FILE = f"""name: {NAME}
+init: engine
 desktops: [openbox]
 services: [{{module: keeper, to: "@", schedule: monthly, keep-last: 5}}]
 login: {{password: none}}
@@ -81,12 +82,13 @@ def letter(machine: Virtual) -> str:
     return machine.inside(SESSION, "cat ~/letter").strip()
 
 
-def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("init", ["engine", "systemd"])
+def test_what_a_desktop_holds_comes_back_and_goes_elsewhere(init: str, tmp_path: Path) -> None:
     cli = Cli("podman", env={"XDG_DATA_HOME": str(tmp_path / "data")})
     (tmp_path / "server").mkdir()
     with contextlib.ExitStack() as stack:
         store, server = stack.enter_context(reached_by_ssh(tmp_path / "server"))
-        (tmp_path / "machine.yaml").write_text(FILE.replace("@", store[1]))
+        (tmp_path / "machine.yaml").write_text(FILE.replace("@", store[1]).replace("init: engine", f"init: {init}"))
         machine = stack.enter_context(booted(cli, tmp_path / "machine.yaml", NAME, "--fresh"))
         wait_for(lambda: ready(machine), "all containers", PATIENCE)
         know_each_other(cli, server, tmp_path / "server/home/.ssh/authorized_keys")

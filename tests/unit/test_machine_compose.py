@@ -141,9 +141,7 @@ def test_a_desktop_that_is_called_as_its_machine_keeps_its_own() -> None:
     assert set(keeper.custody) == {"modulux.openbox.openbox.home", "modulux.openbox.share.Documents"}
 
 
-def test_nobody_keeps_the_data_under_systemd_or_in_an_engine() -> None:
-    with pytest.raises(ResolveError, match="stand still"):
-        plan(desktops=["openbox"], services=["keeper"], init="systemd")
+def test_nobody_keeps_the_data_in_an_engine() -> None:
     with pytest.raises(ResolveError, match="keeps the data of a whole machine"):
         resolve(Desktop.model_validate({**desktop("openbox").model_dump(), "services": ["keeper"]}), CATALOG, HostFacts())
 

@@ -13,7 +13,9 @@ from modulux.resolve.files import load
 
 HASH = "$6$" + "a" * 16 + "$" + "b" * 86
 PLAN = plan_machine(
-    Machine.model_validate({"name": "m", "desktops": ["openbox"], "init": "systemd", "login": {"password-hash": HASH}}),
+    Machine.model_validate(
+        {"name": "m", "desktops": ["openbox"], "init": "systemd", "services": ["keeper"], "login": {"password-hash": HASH}}
+    ),
     Catalog([shipped("modules")]),
     lambda word: load(shipped("desktops") / f"{word}.yaml", Desktop),
 )
@@ -34,7 +36,7 @@ def test_capabilities_and_the_machines_network_are_for_those_that_say_so() -> No
     with_rights = {name for name, lines in UNITS.items() if any(line.startswith("AddCapability=") for line in lines)}
     assert with_rights == {"modulux-m-network.container", "modulux-m-time.container"}
     outside = {name for name, lines in UNITS.items() if "Network=host" in lines}
-    assert outside == {"modulux-m-network.container", "modulux-m-time.container", "modulux-openbox-web.container"}
+    assert outside == {f"modulux-{name}.container" for name in ("m-network", "m-time", "m-keeper", "openbox-web")}
 
 
 def test_devices_are_devices_and_are_waited_for() -> None:
@@ -58,3 +60,24 @@ def test_who_joins_an_ipc_namespace_has_its_shared_memory() -> None:
     viewer = UNITS["modulux-openbox-x11vnc.container"]
     assert any("--ipc=ns:/run/machine/ipc/modulux.openbox.xorg" in line for line in viewer)
     assert any(line.startswith("Volume=/run/machine/shm/modulux.openbox.xorg:/dev/shm") for line in viewer)
+
+
+def test_who_keeps_the_data_sees_it_and_may_write_beside_it_alone() -> None:
+    keeper = UNITS["modulux-m-keeper.container"]
+    seen = {line.split(":")[1]: line for line in keeper if line.startswith("Volume=") and ":/keep/" in line}
+    assert seen["/keep/machine"].startswith("Volume=/run/machine/keeping:")
+    assert {place for place, line in seen.items() if ":rw" in line} == {"/keep/staging"}
+    home = "/keep/desktops/openbox/volumes/openbox.home"
+    assert seen[home] == f"Volume=/state/volumes/modulux.openbox.openbox.home:{home}:ro,nosuid,nodev,noexec"
+    assert "Tmpfs=/keep/desktops/openbox/desktop:rw,nosuid,nodev,mode=1777,size=64m" in keeper
+    assert not any(":/keep/" in line for name, lines in UNITS.items() if "keeper" not in name for line in lines)
+
+
+def test_who_looks_at_sticks_may_read_them_alone_and_all_see_what_is_mounted() -> None:
+    media = UNITS["modulux-m-media.container"]
+    assert any(line.startswith("Volume=/dev/sticks:/dev/sticks:") for line in media)
+    assert any("--device-cgroup-rule" in line and "b *:* r" in line and "rw" not in line for line in media)
+    assert "Volume=/run/machine/asks/modulux.m.media:/run/modulux/asks:ro,nosuid,nodev,noexec" in media
+    (seen,) = [line for line in UNITS["modulux-openbox-terminal.container"] if ":/media:" in line]
+    assert seen.endswith(":ro,rbind,rslave")
+    assert not any("/run/modulux/asks" in line for name, lines in UNITS.items() if "media" not in name for line in lines)

@@ -35,6 +35,9 @@ it, and what was noted of the desktops when the machine was built."""
 CUSTODY = "/keep"
 """Where it has all of that."""
 
+SAID = "64m"
+"""Room, in memory, for what it says of a desktop in a snapshot."""
+
 TOLD = {"machine": KEEPING, "made": MADE}
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -182,20 +185,27 @@ def _volumes(c: Container, kept: frozenset[str]) -> list[dict[str, Any]]:
     return mounts
 
 
-def _custody(c: Container) -> list[dict[str, Any]]:
-    """The volumes that it keeps, to be read, each desktop's as they lie in a snapshot: beside what is said of the desktop."""
+def in_custody(c: Container) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """The volumes that it keeps, to be read, each desktop's as they lie in a snapshot: beside what is said of the desktop.
+
+    Returns:
+        What is mounted there (source, target, `ro` or `rw`), and the places that lie in memory.
+    """
     if not c.custody:
-        return []
-    options = ("bind", "nosuid", "nodev", "noexec")
-    mounts = [_mount(f"{CUSTODY}/staging", "bind", STAGING, *options, "rw")]
-    mounts += [_mount(f"{CUSTODY}/{place}", "bind", source, *options, "ro") for place, source in TOLD.items()]
-    for desktop in sorted({name.split(".")[1] for name in c.custody}):
-        said = ("nosuid", "nodev", "mode=1777", "size=64m")
-        mounts.append(_mount(f"{CUSTODY}/desktops/{desktop}/desktop", "tmpfs", "tmpfs", *said))
-    for name in c.custody:
-        _, desktop, part = name.split(".", 2)
-        mounts.append(_mount(f"{CUSTODY}/desktops/{desktop}/volumes/{part}", "bind", f"{KEPT}/{name}", *options, "ro"))
-    return mounts
+        return [], []
+    kept = [name.split(".", 2) for name in c.custody]
+    shown = [(STAGING, f"{CUSTODY}/staging", "rw"), *((source, f"{CUSTODY}/{place}", "ro") for place, source in TOLD.items())]
+    shown += [(f"{KEPT}/{'.'.join(name)}", f"{CUSTODY}/desktops/{name[1]}/volumes/{name[2]}", "ro") for name in kept]
+    return shown, [f"{CUSTODY}/desktops/{desktop}/desktop" for desktop in sorted({name[1] for name in kept})]
+
+
+def _custody(c: Container) -> list[dict[str, Any]]:
+    shown, said = in_custody(c)
+    mounts = [_mount(target, "tmpfs", "tmpfs", "nosuid", "nodev", "mode=1777", f"size={SAID}") for target in said]
+    return [
+        *mounts,
+        *(_mount(target, "bind", source, "bind", "nosuid", "nodev", "noexec", how) for source, target, how in shown),
+    ]
 
 
 def _devices(c: Container) -> list[dict[str, Any]]:

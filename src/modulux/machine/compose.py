@@ -66,8 +66,6 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
         files.append(own.model_dump(mode="json", by_alias=True, exclude_unset=True))
     plan = with_custody(with_terminals(merged(machine.name, plans, catalog), catalog), catalog)
     plan = dataclasses.replace(plan, files=tuple(files))
-    if machine.init == "systemd" and any(c.custody for c in plan.containers):
-        raise ResolveError("under systemd nobody lets containers stand still for a backup", hint="`init: engine`")
     if machine.init == "systemd" and len([c for c in plan.containers if c.role == Role.DISPLAY and c.devices]) > 1:
         raise ResolveError(  # they take the card from one another as they start, and systemd starts them side by side
             "systemd starts displays side by side, and two cannot share a card so",
@@ -112,7 +110,7 @@ def _display(name: str, machine: Machine, catalog: Catalog) -> Use:
 
 def _services(desktop: Desktop, machine: Machine) -> list[Use]:
     named = [*machine.services, *([Use(module=NETWORK)] if machine.network != "none" else [])]
-    if machine.init == "engine" and machine.sticks != "none":  # systemd's mounts are not ours to make
+    if machine.sticks != "none":
         named.append(Use.model_validate({"module": MEDIA, "mode": machine.sticks}))
     if machine.network != "none" and machine.time != ["none"]:
         named.append(Use.model_validate({"module": TIME, "servers": " ".join(machine.time)}))

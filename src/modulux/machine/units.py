@@ -12,7 +12,24 @@ from typing import Any
 from modulux.carry.quadlet import quoted, stem, unit_file
 from modulux.engine.commandline import TMPFS
 from modulux.engine.protocol import ImageFacts
-from modulux.machine.bundle import IPC, KEPT, PASSING, RESOLVER, SEEN, SHM, TERMINAL, numbers, on_machine_network, shares
+from modulux.machine.bundle import (
+    ASKED,
+    ASKS,
+    IPC,
+    KEPT,
+    MEDIA,
+    PASSING,
+    RESOLVER,
+    SAID,
+    SEEN,
+    SHM,
+    STICKS,
+    TERMINAL,
+    in_custody,
+    numbers,
+    on_machine_network,
+    shares,
+)
 from modulux.model.plan import Container, Plan
 
 BUNDLES = "/run/machine/bundles"
@@ -88,11 +105,17 @@ def _mounts(c: Container, kept: set[str]) -> Lines:
     yield "Volume", f"{SHM}/{owner}:/dev/shm:rw,nosuid,noexec,nodev"
     yield from (("Volume", f"{device}:{device}:dev,nosuid,noexec") for device in c.devices)  # else devices in it are none
     yield from (("Volume", f"{device}:{SEEN}:dev,nosuid,noexec") for device in c.devices if TERMINAL.fullmatch(device))
+    if STICKS in c.devices:
+        yield "Volume", f"{ASKS}/{c.name}:{ASKED}:ro,nosuid,nodev,noexec"
     for mount in c.mounts:
         source = f"{KEPT if mount.source in kept else PASSING}/{mount.source}"
-        yield "Volume", f"{source}:{mount.target}:{'ro' if mount.read_only else 'rw'}"
+        seen = ",rbind,rslave" if mount.target == MEDIA else ""  # what is mounted there later
+        yield "Volume", f"{source}:{mount.target}:{'ro' if mount.read_only else 'rw'}{seen}"
         if mount.target == RESOLVER:
             yield "Volume", f"{source}/resolv.conf:/etc/resolv.conf:ro"
+    shown, said = in_custody(c)
+    yield from (("Tmpfs", f"{place}:rw,nosuid,nodev,mode=1777,size={SAID}") for place in said)
+    yield from (("Volume", f"{source}:{target}:{how},nosuid,nodev,noexec") for source, target, how in shown)
 
 
 def _arguments(c: Container) -> Lines:
@@ -105,4 +128,4 @@ def _arguments(c: Container) -> Lines:
 
 
 def _rule(number: Mapping[str, Any]) -> str:
-    return f"{number['type']} {number.get('major', '*')}:{number.get('minor', '*')} rw"
+    return f"{number['type']} {number.get('major', '*')}:{number.get('minor', '*')} {number.get('access', 'rw')}"

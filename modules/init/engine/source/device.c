@@ -164,6 +164,7 @@ static void news(const char *text, size_t length) {
   char path[256];
   if (action && node && disk) stick_news(action, node);
   if (!action || (strcmp(action, "add") && strcmp(action, "bind") && strcmp(action, "change"))) return;
+  if (under_systemd) return; /* all else its udev does */
   if (alias && !strcmp(action, "add")) {
     last_news = now();
     if (queue_count < MOST_ALIASES) queue[queue_count++] = strdup(alias);
@@ -193,8 +194,9 @@ static void on_uevent(int file, void *what) {
     size = sizeof from;
   }
   if (got < 0 && errno == ENOBUFS) { /* some were lost */
+    look_for_sticks();
     for (int i = 0; i < folder_count; i++) give_all(folders_given[i].path);
-    coldplug();
+    if (!under_systemd) coldplug();
   }
 }
 

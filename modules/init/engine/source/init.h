@@ -172,6 +172,7 @@ const char *mount_stick(const char *node, const char *kind, const char *how, con
 void declare_sticks(const char *job, const char *folder);
 void stick_news(const char *action, const char *node);
 void stick_ended(pid_t pid, int status);
+void look_for_sticks(void);
 void each_stick(void (*tell)(int file, const char *node, const char *name, const char *kind, const char *state), int file);
 pid_t eject_stick(const char *name);
 void let_go_of_sticks(void);
@@ -239,6 +240,7 @@ void become_systemd(void);
 char *runtime(void);
 double advance_watched(struct job *job);
 char **systemd_words(const char *verb, const char *name);
+void unit_of(const char *name, char *unit, size_t size);
 
 /* processes.c: who runs */
 void each_process(void (*tell)(int file, const char *pid, const char *container, const char *program), int file);

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #ifndef GROUPS
 #define GROUPS "/sys/fs/cgroup/modulux" /* where bundles put their control groups, each by its container's name */
 #endif
+#define SYSTEM_SLICE "/sys/fs/cgroup/system.slice"
 #ifndef STILL_TIME
 #define STILL_TIME 120.0 /* seconds after which they go on, whatever becomes of who asked */
 #endif
@@ -27,8 +29,12 @@ static const struct job *still[MOST + 1]; /* who stands still */
 static const void *asker;                 /* for whom */
 static double until = NEVER;
 
+/* Under systemd it is its unit's, with Podman's own in it. */
 static void group_file(char *path, size_t size, const struct job *job, const char *file) {
-  snprintf(path, size, GROUPS "/%s/%s", job->name, file);
+  char unit[192];
+  unit_of(job->name, unit, sizeof unit);
+  if (under_systemd) snprintf(path, size, SYSTEM_SLICE "/%s.service/%s", unit, file);
+  else snprintf(path, size, GROUPS "/%s/%s", job->name, file);
 }
 
 void begin_custody(void) {
@@ -51,15 +57,25 @@ static void touch_mapped(const char *pid, dev_t kept) {
   if (maps) fclose(maps);
 }
 
-static void touch_of(const struct job *job, dev_t kept) {
-  char path[256], pid[32];
-  group_file(path, sizeof path, job, "cgroup.procs");
-  FILE *all = fopen(path, "re");
+static void touch_in(const char *group, dev_t kept) {
+  char pid[32];
+  FILE *all = fopen(group, "re");
   while (all && fgets(pid, sizeof pid, all)) {
     pid[strcspn(pid, "\n")] = 0;
     touch_mapped(pid, kept);
   }
   if (all) fclose(all);
+}
+
+static void touch_of(const struct job *job, dev_t kept) {
+  char path[256];
+  glob_t groups = {0};
+  group_file(path, sizeof path, job, "cgroup.procs");
+  glob(path, GLOB_NOSORT, NULL, &groups);
+  group_file(path, sizeof path, job, "*/cgroup.procs");
+  glob(path, GLOB_NOSORT | GLOB_APPEND, NULL, &groups);
+  for (size_t i = 0; i < groups.gl_pathc; i++) touch_in(groups.gl_pathv[i], kept);
+  globfree(&groups);
 }
 
 /* A process of its own waits until they stand: PID 1 does not. */

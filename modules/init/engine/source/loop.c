@@ -145,10 +145,12 @@ static void enter_systemd(void) {
 static int watch_machine(void) {
   under_systemd = 1;
   open_loop();
+  open_devices();
   open_control();
   begin_slot();
   read_plan();
   supervise();
+  let_go_of_sticks();
   return 0;
 }
 

@@ -130,7 +130,7 @@ static void obey(char *line, int at) {
     say("the boot plan has too many containers: %s is left out", fields[1]);
     return;
   }
-  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "sticks", "later", "needs", "log", "custody", NULL};
+  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "later", "needs", "log", NULL};
   for (int i = 0; under_systemd && done[i]; i++)
     if (!strcmp(done[i], verb)) return;
   if (!strcmp(verb, "host") && count == 2) name_host(fields[1]);
@@ -142,7 +142,7 @@ static void obey(char *line, int at) {
   else if (!strcmp(verb, "news") && count == 3) declare_news(fields[1], fields[2]);
   else if (!strcmp(verb, "sticks") && count == 3) declare_sticks(fields[1], fields[2]);
   else if (!strcmp(verb, "later") && count == 2) start_later(fields[1]);
-  else if (!strcmp(verb, "custody") && count == 2) begin_custody(), open_keeping();
+  else if (!strcmp(verb, "custody") && count == 2) begin_custody(), open_keeping(); /* systemd starts who asks there when this program is its service */
   else if (!strcmp(verb, "needs") && count == 5) add_demand(fields + 1);
   else if (!strcmp(verb, "terminal") && count == 4) declare_terminal(fields[1], fields[2], fields[3]);
   else if (!strcmp(verb, "link") && count == 3) add_link(fields[1], fields[2]);

@@ -89,7 +89,9 @@ static void came(const char *node) {
   show_node(node, makedev(of_driver, number));
 }
 
-static void look_for_sticks(void) {
+/* Those that are there. */
+void look_for_sticks(void) {
+  if (!place) return;
   glob_t found = {0};
   glob("/sys/class/block/*", 0, NULL, &found); /* sorted: a disk comes before its partitions */
   for (size_t i = 0; i < found.gl_pathc; i++) came(strrchr(found.gl_pathv[i], '/') + 1);
@@ -210,7 +212,8 @@ const char *mount_stick(const char *node, const char *kind, const char *how, con
 void declare_sticks(const char *job, const char *folder) {
   if (place || !open_asks(job)) return say("%s cannot ask for memory sticks", job);
   folders(STICKS, 0755);
-  if (attach(folder, folder, "", MS_BIND, NULL) || mount(NULL, folder, NULL, MS_SHARED, NULL)) say("what is mounted in %s is not seen: %s", folder, strerror(errno));
+  if (under_systemd) ; /* it has been shared before systemd took over */
+  else if (attach(folder, folder, "", MS_BIND, NULL) || mount(NULL, folder, NULL, MS_SHARED, NULL)) say("what is mounted in %s is not seen: %s", folder, strerror(errno));
   place = strdup(folder);
   look_for_sticks();
 }

@@ -39,7 +39,7 @@ char *runtime(void) {
 }
 
 /* A container's unit is named as it is; systemd makes much of dots. */
-static void unit_of(const char *name, char *unit, size_t size) {
+void unit_of(const char *name, char *unit, size_t size) {
   snprintf(unit, size, "%s", name);
   for (char *at = unit; *at; at++)
     if (*at == '.') *at = '-';
@@ -58,9 +58,10 @@ double advance_watched(struct job *job) {
     say("started %s", job->name);
   } else if (!there && job->phase == RUNNING) {
     say("%s ended", job->name);
-    job->phase = WAITING;
+    job->phase = job->wanted ? WAITING : ENDED;
     job->ready = job->answered = 0;
   }
+  if (!there && !job->wanted) job->phase = ENDED;
   return LOOK;
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modulux.errors import HostError
-from modulux.machine.kernel import Kernel, module_dependencies
+from modulux.machine.kernel import Kernel, module_note
 
 
 def module(folder: Path, name: str, *needs: str) -> None:
@@ -44,5 +44,5 @@ def test_what_is_missing_is_named_with_who_needs_it(kernel: Kernel) -> None:
 
 
 def test_a_module_without_dependencies_has_none() -> None:
-    assert module_dependencies(b"\0depends=\0name=crc16\0") == []
-    assert module_dependencies(b"\x7fELF") == []
+    assert module_note(b"\0depends=\0name=crc16\0").depends == ()
+    assert module_note(b"\x7fELF").depends == ()

@@ -46,7 +46,7 @@ KEEPER_PORT = "modulux.keeper"
 """Names of a virtual machine's serial ports (QEMU: `-device virtserialport,name=`)."""
 
 CONTROL = "/run/machine/control"
-"""The socket at which PID 1 takes commands (`control.c`): status, start, stop, log NAME, show NAME, poweroff and so on."""
+"""The socket at which PID 1 takes commands (`command.c`): status, start, stop, log NAME, show NAME, poweroff and so on."""
 
 PICTURE = (Role.DISPLAY, Role.SESSION)
 """Whose modules make the picture."""

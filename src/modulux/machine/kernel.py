@@ -138,11 +138,6 @@ def module_note(content: bytes) -> Note:
     return Note(tuple(depends), tuple(before), tuple(fields.get(b"alias", [])), tuple(fields.get(b"firmware", [])))
 
 
-def module_dependencies(content: bytes) -> list[str]:
-    """What a module's own note says that it depends on."""
-    return list(module_note(content).depends)
-
-
 def _end(path: Path) -> str:
     return path.name[path.name.find(".ko") :]
 

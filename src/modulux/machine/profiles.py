@@ -91,10 +91,7 @@ def subset(kernel: Kernel, chosen: Profile) -> list[Path]:
 
 
 def write_subset(kernel: Kernel, files: list[Path], root: Path) -> int:
-    """Put `files` uncompressed below ROOT/lib/modules/VERSION, with the lists that depmod reads; how many bytes they are.
-
-    `depmod_argv` is to be run after it, with the same root.
-    """
+    """Put `files` uncompressed below ROOT/lib/modules/VERSION, with the lists that depmod reads; how many bytes they are."""
     into = root / "lib/modules" / kernel.version
     total = 0
     for path in files:
@@ -119,8 +116,3 @@ def write_subset(kernel: Kernel, files: list[Path], root: Path) -> int:
 def carried_as(kernel: Kernel, path: Path) -> Path:
     """Where below lib/modules/VERSION a machine has that file of the kernel's, uncompressed."""
     return path.relative_to(kernel.folder).parent / f"{path.name.partition('.ko')[0]}.ko"
-
-
-def depmod_argv(root: str, kernel: Kernel) -> list[str]:
-    """Writes modules.dep, modules.alias and the like; to be run where kmod is."""
-    return ["depmod", "--basedir", root, kernel.version]

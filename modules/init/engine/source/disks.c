@@ -1,4 +1,4 @@
-/* The disks, and which of them has the state: verbs of control.c, each in a process of its own.
+/* The disks, and which of them has the state: verbs of command.c, each in a process of its own.
  *
  *   disks                    the state: DEVICE, bytes of its file system, used, free; each disk: NAME BYTES ID MODEL HOLDS USE; what is wanted, why
  *                            the last move was refused, and the disk on which an old state lies

@@ -1,4 +1,4 @@
-/* The slot that does not run, filled from outside: verbs of control.c, each in a process of its own.
+/* The slot that does not run, filled from outside: verbs of command.c, each in a process of its own.
  *
  *   slots                     which slots there are, and how much the other one can take
  *   clear                     the other slot cannot be started any more: it is going to be written

@@ -1,4 +1,4 @@
-/* Updates as they come, and what of them is still of use: verbs of control.c, each in a process of its own.
+/* Updates as they come, and what of them is still of use: verbs of command.c, each in a process of its own.
  *
  *   plan                   the lines of the system's boot plan
  *   description            the file that describes the machine

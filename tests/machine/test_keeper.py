@@ -2,82 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.machine.test_init_keeping import group
-from tests.machine.test_init_state import boot
 from tests.support.cli import Cli
-from tests.support.keeper import PASSWORD, Keeper, keeper, kept, why_not
-from tests.support.pid1 import World
-from tests.unit.test_machine_compose import CATALOG, desktop
+from tests.support.keeper import NAME, PASSWORD, Keeper, kept, letter, noted_of, place, result, write
 
 from modulux.carry import archive, record, volumes
 from modulux.carry.layout import Blob
 from modulux.keep.restic import Repository
 from modulux.keep.shop import Source
-from modulux.machine.compose import plan_machine
-from modulux.machine.custody import note_desktops
-from modulux.model.machine import Machine
-
-NAME = "openbox"
-
-
-class NoEngine:
-    """Has no images, so no packages are listed."""
-
-    def image_ids(self, _: object) -> dict[str, str]:
-        return {}
-
-
-@pytest.fixture
-def there(here: World, disk: Path, tmp_path: Path) -> Keeper:
-    if reason := why_not():
-        pytest.skip(reason)
-    machine = Machine.model_validate({"name": "m", "desktops": [NAME], "services": ["keeper"], "login": {"password": "none"}})
-    plan = plan_machine(machine, CATALOG, desktop)
-    note_desktops(machine, plan, CATALOG, NoEngine(), here.folder / "etc/machine/desktops")  # type: ignore[arg-type]
-    noted = json.loads((here.folder / f"etc/machine/desktops/{NAME}/desktop.json").read_text())
-    assert noted["beside"] == ["modulux.m.login"], "it has the Documents"
-    own = [*noted["containers"], *noted["beside"]]
-    its = next(c for c in plan.containers if c.custody)
-    for name in own:
-        group(here, name)
-    lines = [f"volume /state/volumes/{volume} {own[0]} /home/user" for volume in its.custody]
-    home = tmp_path / "home-of-it"
-    home.mkdir()
-    boot(here, disk, "custody keeper", *lines, *[f"run {name} always" for name in own])
-    here.hears("desktop ready", 30)
-    return keeper(here, its, home)
-
-
-def noted_of(there: Keeper) -> dict[str, Any]:
-    return dict(json.loads((there.here.folder / f"etc/machine/desktops/{NAME}/desktop.json").read_text()))
-
-
-def place(there: Keeper, part: str = "openbox.home") -> Path:
-    return there.here.inside / f"state/volumes/modulux.{NAME}.{part}"
-
-
-def write(there: Keeper, text: str) -> None:
-    (place(there) / "letter").write_text(text)
-    for path in (place(there), *place(there).rglob("*")):
-        os.chown(path, 1000, 1000, follow_symlinks=False)
-
-
-def letter(there: Keeper) -> str:
-    return (place(there) / "letter").read_text()
-
-
-def result(done: subprocess.CompletedProcess[bytes]) -> Any:
-    return json.loads(done.stdout)
 
 
 def test_a_snapshot_is_one_that_is_known_anywhere_and_comes_back_whole(there: Keeper) -> None:
@@ -214,88 +152,6 @@ def test_snapshots_go_by_name_and_by_rules_and_their_room_with_them(there: Keepe
     write(there, "new")
     there.run("restore", ids[2], "--yes", *kept())
     assert letter(there) == "three"
-
-
-@pytest.fixture
-def regular(there: Keeper) -> Keeper:
-    """The same with a schedule in its machine file."""
-    use = {"module": "keeper", "to": "/home/user/repository", "schedule": "daily", "keep-last": 1}
-    machine = Machine.model_validate({"name": "m", "desktops": [NAME], "services": [use], "login": {"password": "none"}})
-    (its,) = [c for c in plan_machine(machine, CATALOG, desktop).containers if c.custody]
-    there.container = its
-    return there
-
-
-RECORD = ".local/share/modulux/schedule.json"
-LOOKS = "import sys; sys.path.insert(0, '/home/user/.program'); import schedule; schedule.CALM, schedule.LOOK = 0, 0.1; schedule.keep_on()"
-
-
-@contextmanager
-def looking(there: Keeper, log: Path) -> Iterator[None]:
-    """What looks at the clock, with less patience; what it says goes to `log`."""
-    with log.open("ab") as sink:
-        argv = there.inside("/usr/bin/python3", "-c", LOOKS)
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=sink, env=there.environment())
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def noted_times(there: Keeper) -> dict[str, Any]:
-    file = there.home / RECORD
-    return dict(json.loads(file.read_text())[NAME]) if file.exists() else {}
-
-
-def note(there: Keeper, **changes: Any) -> None:
-    (there.home / RECORD).write_text(json.dumps({NAME: noted_times(there) | changes}))
-
-
-def test_a_schedule_keeps_the_desktops_and_tells_why_when_it_cannot(regular: Keeper, tmp_path: Path) -> None:
-    there, log = regular, tmp_path / "log"
-    write(there, "old")
-
-    def says(words: str) -> bool:
-        return words in log.read_text()
-
-    with looking(there, log):
-        there.here.wait(lambda: noted_times(there), 60)
-        assert says("schedule: daily, to /home/user/repository")
-        assert noted_times(there)["kept"] is False, "it begins with the next time"
-        note(there, since=noted_times(there)["since"] - 2 * 86400)  # as if the machine had been off
-        there.here.wait(lambda: noted_times(there)["failures"] == 1, 60)
-        assert says(f"{NAME} was NOT KEPT: there is no password in ~/.config/modulux/password")
-        (found,) = result(there.run("ps", "--json"))
-        assert found["kept"]["kept"] is None
-        assert "there is no password" in found["kept"]["why"]
-        assert b"kept daily, not yet; on 20" in there.run("ps").stdout
-
-        assert b"Make one?" in there.run("password", given=f"{PASSWORD}\nn\n".encode(), status=12).stderr
-        assert not (there.home / ".config").exists()
-        there.run("password", "--yes", given=f"{PASSWORD}\n".encode())
-        assert b"wrong password" in there.run("password", given=b"wrong\n", status=14).stderr
-        kept_at = there.home / ".config/modulux/password"
-        assert (kept_at.read_text(), kept_at.stat().st_mode & 0o777) == (f"{PASSWORD}\n", 0o600)
-        assert there.run("snapshots", "--json").stdout == b"[]\n", "neither --to nor a password needs to be said any more"
-        note(there, tried=0)  # as if it were later
-        there.here.wait(lambda: noted_times(there)["kept"], 120)
-        assert noted_times(there)["failures"] == 0
-        assert says(f"schedule: {NAME} is kept")
-        (first,) = result(there.run("snapshots", "--json"))
-        write(there, "later")
-        note(there, since=noted_times(there)["since"] + 10 * 365 * 86400)  # the clock was wrong then
-        there.here.wait(lambda: result(there.run("snapshots", "--json"))[-1]["id"] != first["id"], 120)
-        there.here.wait(lambda: len(result(there.run("snapshots", "--json"))) == 1, 120)  # the rule has been followed
-    assert b"kept daily, last 20" in there.run("ps").stdout
-
-
-def test_without_a_schedule_nothing_is_looked_at_and_no_password_kept(there: Keeper, tmp_path: Path) -> None:
-    with looking(there, tmp_path / "log"):
-        pass
-    assert "kept" in result(there.run("ps", "--json"))[0]
-    assert b"names no repository" in there.run("password", status=2).stderr
-    assert (tmp_path / "log").read_text() == ""
 
 
 def test_what_is_wrong_is_told_as_anywhere_and_changes_nothing(there: Keeper) -> None:

@@ -5,6 +5,7 @@ What `bundle.py` mounts into the container is mounted below a root of its own; i
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.support.pid1 import World
 from tests.unit.test_machine_bundle import IMAGE, SECCOMP
@@ -22,6 +24,8 @@ from modulux.paths import shipped
 
 PROGRAM = shipped("modules") / "service/keeper/rootfs/usr/lib/modulux/keeper"
 PASSWORD = "secret"
+NAME = "openbox"
+"""The desktop that it has."""
 
 SCRIPT = r"""
 set -e
@@ -113,3 +117,25 @@ def why_not() -> str | None:
 def kept(words: Sequence[str] = ()) -> list[str]:
     """Flags of every command that asks a repository."""
     return ["--to", "/home/user/repository", "--password-file", "/home/user/password", "--json", *words]
+
+
+def noted_of(there: Keeper) -> dict[str, Any]:
+    return dict(json.loads((there.here.folder / f"etc/machine/desktops/{NAME}/desktop.json").read_text()))
+
+
+def place(there: Keeper, part: str = "openbox.home") -> Path:
+    return there.here.inside / f"state/volumes/modulux.{NAME}.{part}"
+
+
+def write(there: Keeper, text: str) -> None:
+    (place(there) / "letter").write_text(text)
+    for path in (place(there), *place(there).rglob("*")):
+        os.chown(path, 1000, 1000, follow_symlinks=False)
+
+
+def letter(there: Keeper) -> str:
+    return (place(there) / "letter").read_text()
+
+
+def result(done: subprocess.CompletedProcess[bytes]) -> Any:
+    return json.loads(done.stdout)

@@ -154,7 +154,7 @@ static int watch_machine(void) {
   return 0;
 }
 
-/* It takes a third of a second on a slow processor to read the runtime for the first time; here, another processor has nothing to do. */
+/* Its first start takes a slow processor nearly twice as long as any other; here, another processor has nothing to do. */
 static void know_runtime(void) {
   char *argv[] = {RUNTIME, "--version", NULL};
   start(argv, -1);

@@ -212,8 +212,8 @@ const char *mount_stick(const char *node, const char *kind, const char *how, con
 void declare_sticks(const char *job, const char *folder) {
   if (place || !open_asks(job)) return say("%s cannot ask for memory sticks", job);
   folders(STICKS, 0755);
-  if (under_systemd) ; /* it has been shared before systemd took over */
-  else if (attach(folder, folder, "", MS_BIND, NULL) || mount(NULL, folder, NULL, MS_SHARED, NULL)) say("what is mounted in %s is not seen: %s", folder, strerror(errno));
+  int shared = under_systemd || (!attach(folder, folder, "", MS_BIND, NULL) && !mount(NULL, folder, NULL, MS_SHARED, NULL)); /* or before systemd took over */
+  if (!shared) say("what is mounted in %s is not seen: %s", folder, strerror(errno));
   place = strdup(folder);
   look_for_sticks();
 }

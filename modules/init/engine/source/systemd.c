@@ -58,7 +58,7 @@ double advance_watched(struct job *job) {
     say("started %s", job->name);
   } else if (!there && job->phase == RUNNING) {
     say("%s ended", job->name);
-    job->phase = job->wanted ? WAITING : ENDED;
+    job->phase = WAITING;
     job->ready = job->answered = 0;
   }
   if (!there && !job->wanted) job->phase = ENDED;

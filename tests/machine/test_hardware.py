@@ -175,7 +175,7 @@ def test_a_keyboard_and_a_mouse_that_come_later_work_on_x(machine: Virtual) -> N
         stick.plug_in_input(machine.running, kind, kind)
     for what in ("QEMU USB Keyboard", "QEMU USB Mouse"):
         wait_for(lambda what=what: what in machine.inside(display, "grep Adding /tmp/xorg.log"), what)  # type: ignore[misc]
-    heard = listening(machine, display, "usb-kbd")
+    heard = stick.listening(machine.inside, display, "usb-kbd")
     machine.type("echo later > ~/Documents/later\n")
     wait_for(lambda: machine.inside(TERMINAL, "cat ~/Documents/later 2>/dev/null || true") == "later", "what was typed")
     assert int(machine.inside(display, f"wc -c < {heard}")) > 0, "the keys were those of the new keyboard"
@@ -184,22 +184,12 @@ def test_a_keyboard_and_a_mouse_that_come_later_work_on_x(machine: Virtual) -> N
     wait_for(lambda: "removing device QEMU QEMU USB Keyboard" in machine.inside(display, "cat /tmp/xorg.log"), "it is gone")
 
 
-def listening(machine: Virtual, display: str, what: str) -> str:
-    """The file in which a display's container notes what the newest keyboard says."""
-    node = machine.inside(display, "grep -l Keyboard /sys/class/input/event*/device/name")
-    names = {line.split("/")[4]: machine.inside(display, f"cat {line}") for line in node.splitlines()}
-    event = next(name for name, called in names.items() if "USB Keyboard" in called and name.startswith("event"))
-    machine.inside(display, f"(timeout 60 cat /dev/input/{event} > /tmp/{what}) >/dev/null 2>&1 &")
-    time.sleep(1)
-    return f"/tmp/{what}"
-
-
 def test_a_keyboard_that_comes_later_works_on_wayland(machine: Virtual) -> None:
     machine.cli.run("machine", "show", NAME, SECOND)
     time.sleep(5)
     stick.plug_in_input(machine.running, "kbd2", "usb-kbd")
     time.sleep(5)
-    heard = listening(machine, f"modulux.{SECOND}.wayland-card", "kbd2")
+    heard = stick.listening(machine.inside, f"modulux.{SECOND}.wayland-card", "kbd2")
     machine.click(640 / BOTH, 0.5)
     machine.type("echo later > ~/Documents/later\n")
     terminal = f"modulux.{SECOND}.terminal"

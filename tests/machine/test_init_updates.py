@@ -77,8 +77,9 @@ def send(here: World, new: Update, tmp_path: Path) -> None:
     bring(control(here), new, tmp_path, silent)
 
 
-def bring_record(here: World, tmp_path: Path) -> str:
-    """The record that was sent last, sent again; its sum."""
+def bring_record(here: World, new: Update, tmp_path: Path) -> str:
+    """An update's record, sent again; its sum."""
+    (tmp_path / "record").write_text(new.record)
     send_to(control(here), tmp_path / "record", lambda digest, size: ("bring", digest, str(size)))
     return hashlib.sha256((tmp_path / "record").read_bytes()).hexdigest()
 
@@ -205,7 +206,7 @@ def test_what_is_not_what_was_sent_is_not_taken(shipped: World, newer: Path, tmp
     send(shipped, new, tmp_path)
     (shipped.inside / f"state/updates/files/{new.layers[0].sum}").unlink()
     with pytest.raises(EngineError, match="not all files"):
-        ask(control(shipped), "propose", "one", bring_record(shipped, tmp_path))
+        ask(control(shipped), "propose", "one", bring_record(shipped, new, tmp_path))
 
 
 @pytest.mark.parametrize("what", ["layer", "config", "record"])

@@ -21,8 +21,8 @@ NAME = "t-iso"
 DISK = 1024**3
 
 
-def built(folder: Path) -> Path:
-    words = smallest(folder, NAME, kernel="debian", sticks="read-write")  # of the two, the one that has USB
+def built(folder: Path, init: str = "engine") -> Path:
+    words = smallest(folder, NAME, kernel="debian", sticks="read-write", init=init)  # of the two, the one that has USB
     iso = folder / "machine.iso"
     Cli("podman").run("machine", "build", *words, "-o", str(folder / "built"), "--iso", str(iso), timeout=2400)
     return iso
@@ -91,6 +91,14 @@ def test_two_builds_are_the_same_bytes(iso: Path, tmp_path: Path) -> None:
 def test_it_installs_itself_on_a_disk_that_then_starts_alone(
     iso: Path, tmp_path: Path, medium: str, words: tuple[str, ...]
 ) -> None:
+    installs_itself(iso, tmp_path, medium, words)
+
+
+def test_so_it_does_under_systemd(tmp_path: Path) -> None:
+    installs_itself(built(tmp_path / "built", "systemd"), tmp_path, "sda", ("--stick",))
+
+
+def installs_itself(iso: Path, tmp_path: Path, medium: str, words: tuple[str, ...]) -> None:
     disk = tmp_path / "disk.img"
     with disk.open("wb") as file:
         file.truncate(DISK)

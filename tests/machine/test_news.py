@@ -1,4 +1,4 @@
-"""News of devices as `service/udev` passes them on: the real libudev hears them, of a process without a right, by the socket that it was given."""
+"""News of devices as `service/udev` passes them on: the real libudev hears them, of a process without a right, by the socket that it asked for."""
 
 from __future__ import annotations
 
@@ -24,12 +24,17 @@ ear.connect((0, 2))
 mouth = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, 15)
 mouth.bind((0, 0))
 mouth.connect((0, 4))
-os.dup2(ear.fileno(), 3)
-os.set_inheritable(3, True)
-nobody = dict(user=1000, group=1000, extra_groups=[], close_fds=False)
+door = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+door.bind("/run/modulux/asks/socket")
+os.chown("/run/modulux/asks/socket", 1000, 1000)
+door.listen()
+nobody = dict(user=1000, group=1000, extra_groups=[])
 hears = subprocess.Popen([sys.executable, "-c", listener], stdout=subprocess.PIPE, text=True)
 hears.stdout.readline()
 tells = subprocess.Popen([program], **nobody)
+who = door.accept()[0]
+print("asks", who.recv(64))
+socket.send_fds(who, [b"ok"], [ear.fileno()])
 while not os.path.exists("/run/udev/modulux"):
     time.sleep(0.05)
 for action in ("add", "remove"):
@@ -78,11 +83,12 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_libudev_hears_of_a_keyboard_from_a_process_without_a_right(program: Path) -> None:
-    script = 'mkdir -p /run/udev && mount -t tmpfs -o mode=1777 udev /run/udev && : >/run/udev/control && exec "$@"'
+    script = 'mkdir -p /run/udev && mount -t tmpfs -o mode=1777 udev /run/udev && : >/run/udev/control && mkdir -p /run/modulux && mount -t tmpfs asks /run/modulux && mkdir /run/modulux/asks && exec "$@"'
     argv = ["unshare", "--mount", "--net", "sh", "-c", script, "sh", sys.executable, "-c", GIVES, str(program), HEARS]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     said = done.stdout.splitlines()
-    assert "add True False" in said, done.stderr
+    assert "asks b'news'" in said, done.stderr
+    assert "add True False" in said
     assert "remove False False" in said
     assert "b'add' b'/dev/input/event9' b'1' b'seat0'" in said
     assert "b'remove' b'/dev/input/event9' None b'seat0'" in said

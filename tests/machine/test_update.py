@@ -21,7 +21,7 @@ from modulux.paths import shipped
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(7200)]
 
 NAME = "t-update"
-FILE = f"name: {NAME}\ndesktops: [./desk.yaml]\nstate: 512m\n"
+FILE = "name: {name}\ninit: {init}\ndesktops: [./desk.yaml]\nstate: 512m\n"
 DESK = "name: t-desk\ndisplay: xvfb\nsessions: [openbox]\napps: [terminal]\n"
 SESSION = "modulux.t-desk.openbox"
 DISPLAY = "modulux.t-desk.xorg"
@@ -37,10 +37,9 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A machine, and folders of modules whose session paints another wallpaper, or has no panel."""
     made = tmp_path_factory.mktemp("machine")
-    (made / "machine.yaml").write_text(FILE)
     (made / "desk.yaml").write_text(DESK)
     for name, (before, after) in CHANGES.items():
         module = made / name / "session/openbox"
@@ -48,9 +47,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         script = module / "rootfs/usr/lib/modulux/openbox"
         assert before in script.read_text()
         script.write_text(script.read_text().replace(before, after))
-    shutil.rmtree(disks_folder(NAME), ignore_errors=True)
-    yield made
-    shutil.rmtree(disks_folder(NAME), ignore_errors=True)
+    return made
+
+
+@pytest.fixture(params=["engine", "systemd"])
+def name(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The machine's, whose file lies in the folder, with that init."""
+    called = NAME if request.param == "engine" else f"{NAME}-{request.param}"
+    (folder / f"{called}.yaml").write_text(FILE.format(name=called, init=request.param))
+    shutil.rmtree(disks_folder(called), ignore_errors=True)
+    yield called
+    shutil.rmtree(disks_folder(called), ignore_errors=True)
 
 
 def red(machine: Virtual, folder: Path) -> bool:
@@ -64,16 +71,16 @@ def turns(machine: Virtual, folder: Path, is_red: bool) -> None:
     wait_for(lambda: red(machine, folder) is is_red, f"the wallpaper is {'' if is_red else 'not '}red", PATIENCE)
 
 
-def update(cli: Cli, folder: Path, kind: str, *words: str, status: int = 0) -> dict[str, object]:
+def update(cli: Cli, name: str, folder: Path, kind: str, *words: str, status: int = 0) -> dict[str, object]:
     own = ["--modules", str(folder / kind), "--yes", "--json"]
     done = cli.run(
-        "machine", "update", NAME, "session/openbox", str(folder / "machine.yaml"), *own, *words, status=status, timeout=2400
+        "machine", "update", name, "session/openbox", str(folder / f"{name}.yaml"), *own, *words, status=status, timeout=2400
     )
     return dict(json.loads(done.stdout)) if done.stdout else {"said": done.stderr}
 
 
-def updated(cli: Cli) -> dict[str, str]:
-    rows = json.loads(cli.run("machine", "list", NAME, "--json").stdout)
+def updated(cli: Cli, name: str) -> dict[str, str]:
+    rows = json.loads(cli.run("machine", "list", name, "--json").stdout)
     return {row["container"]: row["update"] for row in rows}
 
 
@@ -107,53 +114,54 @@ def debug(disk: Path, request: str) -> str:
 
 def builds_the_same(cli: Cli, machine: Virtual, folder: Path) -> None:
     """The file that describes the machine, asked of itself, gives it again, to the byte."""
-    file, again = folder / "elsewhere/machine.yaml", folder / "elsewhere/built"
+    name = machine.name
+    file, again = folder / name / "machine.yaml", folder / name / "built"
     file.parent.mkdir()
-    cli.run("machine", "describe", NAME, "-o", str(file))
+    cli.run("machine", "describe", name, "-o", str(file))
     done = json.loads(cli.run("machine", "build", str(file), "-o", str(again), "--yes", "--json", timeout=2400).stdout)
     assert done["same"] is True
-    for name in (KERNEL, START, SYSTEM, STORE):
-        assert filecmp.cmp(again / name, machine.running.machine.built / name, shallow=False), name
+    for part in (KERNEL, START, SYSTEM, STORE):
+        assert filecmp.cmp(again / part, machine.running.machine.built / part, shallow=False), part
 
 
-def test_a_module_is_updated_and_taken_back_while_the_machine_runs(folder: Path) -> None:
+def test_a_module_is_updated_and_taken_back_while_the_machine_runs(name: str, folder: Path) -> None:
     cli = Cli("podman")
-    with booted(cli, folder / "machine.yaml", NAME) as machine:
+    with booted(cli, folder / f"{name}.yaml", name) as machine:
         turns(machine, folder, False)
         builds_the_same(cli, machine, folder)
-        told = update(cli, folder, "red", "--dry-run")
+        told = update(cli, name, folder, "red", "--dry-run")
         assert told["kept"] is False
         assert told["again"] == ["modulux.t-desk.terminal"]
         assert int(str(told["sent"])) > 0
         assert starts(machine)[SESSION] == 1
         before = starts(machine)
 
-        update(cli, folder, "red")
+        update(cli, name, folder, "red")
         turns(machine, folder, True)
         after = starts(machine)
         assert {name for name in after if after[name] != before[name]} == {SESSION, "modulux.t-desk.terminal"}
-        assert updated(cli)[SESSION] == "kept"
+        assert updated(cli, name)[SESSION] == "kept"
         wait_for(lambda: ready(machine), "all are ready again")
 
-        cli.run("machine", "rollback", NAME, "session/openbox", "--yes", timeout=PATIENCE)
+        cli.run("machine", "rollback", name, "session/openbox", "--yes", timeout=PATIENCE)
         turns(machine, folder, False)
-        assert updated(cli)[SESSION] == "shipped"
+        assert updated(cli, name)[SESSION] == "shipped"
 
-        said = update(cli, folder, "broken", status=8)["said"]
+        said = update(cli, name, folder, "broken", status=8)["said"]
         assert "did not get ready" in str(said)
-        assert updated(cli)[SESSION] == "failed"
+        assert updated(cli, name)[SESSION] == "failed"
         turns(machine, folder, False)
         assert "is not ready in its time: the former one is taken" in machine.serial()
 
-        update(cli, folder, "red")
+        update(cli, name, folder, "red")
         turns(machine, folder, True)
         assert starts(machine)[DISPLAY] == 1
-    with booted(cli, folder / "machine.yaml", NAME) as machine:
+    with booted(cli, folder / f"{name}.yaml", name) as machine:
         assert f"{SESSION} is started as its update has it" in machine.serial()
         turns(machine, folder, True)
-    spoil(disks_folder(NAME) / "state.img")
-    with booted(cli, folder / "machine.yaml", NAME) as machine:
+    spoil(disks_folder(name) / "state.img")
+    with booted(cli, folder / f"{name}.yaml", name) as machine:
         wait_for(lambda: not red(machine, folder) and ready(machine), "the system's own session is back", PATIENCE)
-        assert updated(cli)[SESSION] == "back"
+        assert updated(cli, name)[SESSION] == "back"
         assert re.search(r"DAMAGED: the layer [0-9a-f]{64} of an update", machine.serial())
         assert "is damaged: until the next start the system's own is taken" in machine.serial()

@@ -20,6 +20,7 @@ network: none
 """
 MACHINE = """name: {name}
 kernel: {kernel}
+init: {init}
 desktops: [./desk.yaml]
 display: own
 audio: own
@@ -33,13 +34,20 @@ DESK = "name: t-idle\nsessions: [idle]\nviewer: []\ngateway: null\n"
 
 
 def smallest(
-    folder: Path, name: str, ready: str = READY, trial: int = 300, *, kernel: str = "cloud", sticks: str = "none"
+    folder: Path,
+    name: str,
+    ready: str = READY,
+    trial: int = 300,
+    *,
+    kernel: str = "cloud",
+    sticks: str = "none",
+    init: str = "engine",
 ) -> list[str]:
     """Write its files below `folder`; the words that `machine build` takes for it."""
     module = folder / "modules/session/idle"
     module.mkdir(parents=True)
     (module / "module.yaml").write_text(MODULE.format(ready=ready))
     (module / "Containerfile").write_text("ARG BASE\nFROM ${BASE}\n")
-    (folder / "machine.yaml").write_text(MACHINE.format(name=name, trial=trial, kernel=kernel, sticks=sticks))
+    (folder / "machine.yaml").write_text(MACHINE.format(name=name, trial=trial, kernel=kernel, sticks=sticks, init=init))
     (folder / "desk.yaml").write_text(DESK)
     return [str(folder / "machine.yaml"), "--modules", str(folder / "modules"), "--yes"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from modulux.machine.qmp import Monitor
@@ -83,3 +85,17 @@ def plug_in_input(running: Running, name: str, kind: str) -> None:
 def pull_out(running: Running, name: str) -> None:
     with Monitor(running.machine.monitor) as qemu:
         qemu.do("device_del", id=name)
+
+
+def listening(inside: Callable[[str, str], str], display: str, what: str) -> str:
+    """The file in which a display's container notes what the newest USB keyboard says, from now on for a minute.
+
+    Args:
+        inside: what a script prints in a container.
+    """
+    node = inside(display, "grep -l Keyboard /sys/class/input/event*/device/name")
+    names = {line.split("/")[4]: inside(display, f"cat {line}") for line in node.splitlines()}
+    event = next(name for name, called in names.items() if "USB Keyboard" in called and name.startswith("event"))
+    inside(display, f"(timeout 60 cat /dev/input/{event} > /tmp/{what}) >/dev/null 2>&1 &")
+    time.sleep(1)
+    return f"/tmp/{what}"

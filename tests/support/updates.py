@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.support.pid1 import World
 
 from modulux.machine.sealed import Sealed
-from modulux.machine.update import Update, again, encoded, look, record
+from modulux.machine.starts import Start
+from modulux.machine.update import Update, again, look, record
 
 
 def layer(work: Path, file: Path, **files: str) -> Path:
@@ -36,7 +37,7 @@ def update(here: World, name: str, layers: list[str], *new: Path, lines: tuple[s
     """What would be sent for a container that is to stand on these layers, of which `new` are to be sent."""
     there = look(control(here))
     sealed = [Sealed(p.stem, p, hashlib.sha256(p.read_bytes()).hexdigest(), f"1:{'0' * 64}") for p in new]
-    config = encoded({"for": name, "layers": layers})
+    start = Start(json.dumps({"for": name, "layers": layers}).encode())
     own = [" ".join(line) for line in there.lines if line[1] == name and line[0] in ("run", "ready", "ask", "look")]
     rows = [
         ["module", f"session/{name}", f"modulux/{name}:new"],
@@ -44,8 +45,8 @@ def update(here: World, name: str, layers: list[str], *new: Path, lines: tuple[s
         ["layers", name, ":".join(layers)],
     ]
     rows += [line.split(" ") for line in lines or own]
-    text = record(name, there.version, rows, config, sealed)
-    return Update(name, text, config, tuple(sealed), again(there, name), within)
+    text = record(name, there.version, rows, start, sealed)
+    return Update(name, text, start.files, tuple(sealed), again(there, name), within)
 
 
 def config(here: World, name: str) -> dict[str, object]:

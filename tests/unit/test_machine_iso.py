@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from modulux.errors import DamagedError, ResolveError
+from modulux.errors import DamagedError
 from modulux.machine.compose import INSTALLER, plan_machine, with_installer
 from modulux.machine.disk import MIB, layout, table
 from modulux.machine.iso import LABEL_AT, LABEL_SIZE, Piece, check, index, label, pack, words
 from modulux.machine.kernel import Kernel
-from modulux.machine.live import drivers, fill
+from modulux.machine.live import drivers
 from modulux.machine.profiles import Profile, medium
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
@@ -132,9 +132,3 @@ def test_the_installer_has_disks_and_a_serial_line_and_no_capability() -> None:
     assert contract.devices == ["/dev/disks", "/dev/ttyS0"]
     assert contract.capabilities == []
     assert contract.network == "none"
-
-
-def test_a_machine_under_systemd_is_refused(tmp_path: Path) -> None:
-    machine = Machine.model_validate({"name": "office", "desktops": "xfce", "init": "systemd"})
-    with pytest.raises(ResolveError, match="init: engine"):
-        fill(tmp_path, machine, None, built=tmp_path, kernel=None, parts=None)  # type: ignore[arg-type]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
+from modulux.carry.quadlet import stem
 from modulux.engine.protocol import ImageFacts
 from modulux.machine.compose import plan_machine
-from modulux.machine.units import units
+from modulux.machine.units import unit
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
 from modulux.paths import shipped
@@ -20,7 +24,8 @@ PLAN = plan_machine(
     lambda word: load(shipped("desktops") / f"{word}.yaml", Desktop),
 )
 FACTS = {c.image: ImageFacts(("/usr/bin/tini", "--"), ("HOME=/home/user",), "/home/user") for c in PLAN.containers}
-UNITS = {name: text.splitlines() for name, text in units(PLAN, FACTS).items()}
+KEPT = {v.name for v in PLAN.volumes if v.kept}
+UNITS = {f"{stem(c.name)}.container": unit(c, FACTS[c.image], KEPT).splitlines() for c in PLAN.containers}
 
 
 def test_every_unit_holds_its_container_to_the_floor() -> None:
@@ -80,4 +85,28 @@ def test_who_looks_at_sticks_may_read_them_alone_and_all_see_what_is_mounted() -
     assert "Volume=/run/machine/asks/modulux.m.media:/run/modulux/asks:ro,nosuid,nodev,noexec" in media
     (seen,) = [line for line in UNITS["modulux-openbox-terminal.container"] if ":/media:" in line]
     assert seen.endswith(":ro,rbind,rslave")
-    assert not any("/run/modulux/asks" in line for name, lines in UNITS.items() if "media" not in name for line in lines)
+    ask = {name for name, lines in UNITS.items() for line in lines if "/run/modulux/asks" in line}
+    assert ask == {"modulux-m-media.container", "modulux-m-udev.container"}
+
+
+def test_displays_hear_of_devices_in_a_network_namespace_of_nothing_else() -> None:
+    told = "Network=ns:/run/machine/net/modulux.m.udev.udev"
+    assert {name for name, lines in UNITS.items() if told in lines} == {
+        "modulux-m-udev.container",
+        "modulux-openbox-xorg.container",
+    }
+
+
+def test_who_dies_in_a_loop_is_started_ever_later_and_never_given_up() -> None:
+    for lines in UNITS.values():
+        assert {"StartLimitIntervalSec=0", "RestartSec=1", "RestartSteps=6", "RestartMaxDelaySec=60"} <= set(lines)
+
+
+def test_a_filter_of_its_own_lies_where_pid_1_links_it_and_another_one_makes_another_unit(tmp_path: Path) -> None:
+    found = []
+    for text in ("{}", '{"defaultAction": "SCMP_ACT_ALLOW"}'):
+        (tmp_path / "seccomp.json").write_text(text)
+        c = dataclasses.replace(PLAN.containers[0], seccomp=str(tmp_path / "seccomp.json"))
+        found.append(unit(c, FACTS[c.image], KEPT))
+        assert f"SeccompProfile=/run/machine/bundles/{c.name}/seccomp.json" in found[-1].splitlines()
+    assert found[0] != found[1]

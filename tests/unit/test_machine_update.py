@@ -10,6 +10,7 @@ import pytest
 from modulux.errors import EngineError, HostError, NotFoundError, NotReadyError, ResolveError
 from modulux.machine import update as u
 from modulux.machine.sealed import Sealed
+from modulux.machine.starts import Start
 
 PLAN = """version\tv1
 host\tpc
@@ -33,10 +34,8 @@ container\td.x\tshipped\tready\t{own}\t-\t-
 container\td.session\tkept\tready\t{own}\tsession/openbox\tmodulux/session/openbox:1
 container\td.app\tfailed\t-\t-\t-\t-
 """
-CONFIG = {
-    "mounts": [{"source": "/run/machine/volumes/x"}, {"source": "proc"}, {"source": "/run/machine/volumes/x/resolv.conf"}]
-}
-DATA = u.encoded(CONFIG)
+HAS = ["/run/machine/volumes/x"]
+DATA = b'{"hostname": "pc"}'
 
 
 def digest(data: bytes) -> str:
@@ -84,21 +83,17 @@ def test_an_update_that_is_kept_already_is_not_sent_again(tmp_path: Path) -> Non
     assert not u.kept_already(there(known=new.layers[0].sum), "d.x", image, DATA, new.layers)
 
 
-def test_systemd_takes_no_single_module() -> None:
-    u.refuse_init("engine")
-    with pytest.raises(ResolveError, match="init: systemd"):
-        u.refuse_init("systemd")
-
-
 def test_words_of_the_module_may_change_and_what_was_given_to_it_at_the_start_may_not() -> None:
-    u.refuse_more(there(), "d.x", [["layers", "d.x", "newer"], *lines("ask d.x /bin/well")[1:]], CONFIG)
+    u.refuse_more(there(), "d.x", [["layers", "d.x", "newer"], *lines("ask d.x /bin/well")[1:]], HAS)
     with pytest.raises(ResolveError, match="not only another module: device /dev/snd") as caught:
-        u.refuse_more(there(), "d.x", lines("device d.x /dev/snd"), CONFIG)
+        u.refuse_more(there(), "d.x", lines("device d.x /dev/snd"), HAS)
     assert "machine upgrade" in str(caught.value.hint)
+    with pytest.raises(ResolveError, match="not only another module: sticks"):
+        u.refuse_more(there(), "d.x", lines("sticks d.x /run/machine/volumes/media"), HAS)
     with pytest.raises(ResolveError, match="a volume that the machine has not: new"):
-        u.refuse_more(there(), "d.x", lines(), {"mounts": [{"source": "/state/volumes/new"}]})
+        u.refuse_more(there(), "d.x", lines(), ["/state/volumes/new"])
     with pytest.raises(ResolveError, match=r"no container `d\.other`"):
-        u.refuse_more(there(), "d.other", [], CONFIG)
+        u.refuse_more(there(), "d.other", [], HAS)
 
 
 def test_who_depends_on_it_is_started_again_however_far() -> None:
@@ -111,7 +106,7 @@ def made(tmp_path: Path) -> u.Update:
     path.write_bytes(b"layer" * 1000)
     sealed = (Sealed("newer", path, digest(path.read_bytes()), f"1:{'a' * 64}"),)
     own = [["module", "display/x", "modulux/display/x:2"], ["within", "60"], ["layers", "d.x", "newer:base"], *lines()[1:]]
-    return u.Update("d.x", u.record("d.x", "v1", own, DATA, sealed), DATA, sealed, ("d.session",), 60)
+    return u.Update("d.x", u.record("d.x", "v1", own, Start(DATA), sealed), (DATA,), sealed, ("d.session",), 60)
 
 
 def test_a_record_says_what_pid_1_needs_and_ends_with_its_own_sum(tmp_path: Path) -> None:

@@ -49,7 +49,6 @@ def update(
     common = common or Common()
     running = named(name)
     found = described(file or name, common)
-    u.refuse_init(found.machine.init)
     plan = found.plan
     container = u.chosen(module, [(c.name, c.module) for c in plan.containers])
     prepare_host(common, yes)
@@ -57,7 +56,7 @@ def update(
     with lock(f"machine-update-{name}"), tempfile.TemporaryDirectory() as folder:
         there = u.look(control)
         parts = Parts(common.catalog, common.driver, common.sources, common.report)
-        new = made(container, plan, there, parts, running.machine.accelerator)
+        new = made(container, plan, there, parts, init=found.machine.init, accelerator=running.machine.accelerator)
         if new is None:
             text = f"`{container}` of {name} is that of today."
             common.result({**_facts(name, container, None, there), "kept": True}, lambda console: console.print(text))

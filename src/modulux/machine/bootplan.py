@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modulux.machine.bundle import DEVICES_KNOWN, KEPT, MEDIA, PASSING, STICKS, TERMINAL
+from modulux.machine.bundle import KEPT, MEDIA, PASSING, STICKS, TERMINAL, tells_of_devices
 from modulux.model.module import Role
 from modulux.model.plan import Container, Plan
 
@@ -83,7 +83,7 @@ def boot_lines(
     ]
     lines += [_device(c, path) for c in plan.containers for path in c.devices]
     for c in plan.containers:
-        if space := _tells_of_devices(c):
+        if space := tells_of_devices(c):
             lines += [_line("settled", c.name), _line("news", c.name, space)]
     lines += [_line("run", c.name, c.env.get("MODULUX_RESTART", "always"), *_awaited(c)) for c in plan.containers]
     lines += [_line("custody", c.name) for c in plan.containers if c.custody]
@@ -128,7 +128,7 @@ def _needed(c: Container, others: Sequence[Container]) -> list[str]:
 def _of_the_picture(containers: Sequence[Container]) -> set[str]:
     """Displays, sessions, and those without whom these do not start: all others would take the processor from them."""
     by_name = {c.name: c for c in containers}
-    found = [c.name for c in containers if c.role in PICTURE or _tells_of_devices(c)]
+    found = [c.name for c in containers if c.role in PICTURE or tells_of_devices(c)]
     for name in found:
         found += [n for n in _needed(by_name[name], containers) if n not in found]
     return set(found)
@@ -141,11 +141,6 @@ def _device(c: Container, path: str) -> str:
     if terminal is None:
         return _line("device", c.name, path)
     return _line("terminal", c.name, terminal[1], "draws" if c.role == Role.DISPLAY else "text")
-
-
-def _tells_of_devices(c: Container) -> str | None:
-    """The volume in which it does, if it does."""
-    return next((m.source for m in c.mounts if m.target == DEVICES_KNOWN and not m.read_only), None)
 
 
 def _keeps_logs(c: Container) -> str | None:

@@ -18,7 +18,6 @@ from modulux.images.build import Sources
 from modulux.images.build import build as build_images
 from modulux.machine import layers, profiles
 from modulux.machine.bootplan import boot_lines, rfb_socket
-from modulux.machine.bundle import runtime_config
 from modulux.machine.compose import needs_of
 from modulux.machine.custody import note_desktops
 from modulux.machine.demands import boot_lines as looked_at_boot
@@ -26,20 +25,14 @@ from modulux.machine.demands import refuse, shipped
 from modulux.machine.description import FILE
 from modulux.machine.description import text as description
 from modulux.machine.journal import PLACE as JOURNAL
-from modulux.machine.seccomp import compiled
-from modulux.machine.seccomp import rules as seccomp_rules
 from modulux.machine.slot import Whole, obtain
+from modulux.machine.starts import write_starts
 from modulux.machine.tools import MODULE, Tools
-from modulux.machine.units import FOLDER as UNITS
-from modulux.machine.units import seccomp_file, units
 from modulux.model.machine import Machine
 from modulux.model.plan import Container, Plan, fingerprint
 from modulux.paths import cache
 from modulux.report import Report, step
 from modulux.resolve.catalog import Catalog
-
-SECCOMP = "/usr/share/containers/seccomp.json"
-"""In the image of the tools: the engines' own filter, for modules that bring none."""
 
 KERNEL, START, SYSTEM, STORE, RECORD = "kernel", "initramfs", "system.erofs", "store.erofs", "machine.json"
 """The files of a built machine."""
@@ -151,29 +144,13 @@ class _Assembly:
 
     def _settings(self, folder: Path) -> None:
         names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}
-        self._configurations(folder)
+        write_starts(self.machine.init, self.plan, self.facts, self.tools, folder / "bundles")
         (folder / FILE).write_text(description(self.machine, self.kernel.version, [self.init, *sorted(names)]))
         (folder / "hostname").write_text(f"{self.machine.name}\n")
         version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands])
         (folder / "boot").write_text(plan_lines(self.machine, self.plan, names, self.demands, version))
         (folder / "init").write_text(f"{self.machine.init}\n")
         (folder / "version").write_text(f"{version}\n")
-
-    def _configurations(self, folder: Path) -> None:
-        """What starts each container: an OCI runtime's configuration, or a unit of systemd."""
-        into = folder / "bundles"
-        if self.machine.init == "engine":
-            bundles(self.plan, self.facts, self.tools, into)
-            return
-        into.mkdir(parents=True, exist_ok=True)
-        for c in self.plan.containers:
-            if c.seccomp:
-                shutil.copyfile(c.seccomp, self.work / "system" / seccomp_file(c).lstrip("/"))
-        place = self.work / "system" / UNITS
-        place.mkdir(parents=True, exist_ok=True)
-        for name, text in units(self.plan, self.facts).items():
-            (place / name).write_text(text)
-            (into / name).write_text(text)  # beside what the version is made of
 
     def _record(self) -> None:
         record = {
@@ -240,28 +217,6 @@ def noted(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / RECORD).read_text()))
     except (OSError, ValueError):
         return {}
-
-
-def bundles(plan: Plan, facts: Mapping[str, ImageFacts], tools: Tools, folder: Path) -> None:
-    """Each container's configuration for the OCI runtime, as FOLDER/NAME.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, made in configurations(plan, plan.containers, facts, tools).items():
-        (folder / f"{name}.json").write_text(json.dumps(made, sort_keys=True))
-
-
-def configurations(
-    plan: Plan, containers: Sequence[Container], facts: Mapping[str, ImageFacts], tools: Tools
-) -> dict[str, dict[str, Any]]:
-    """What the OCI runtime is told of these containers of a plan, by their names."""
-    default = json.loads(tools.engine.do(tools.engine.once_argv(tools.image, ["cat", SECCOMP])))
-    kept = frozenset(v.name for v in plan.volumes if v.kept)
-    filters = [seccomp_rules(_filter(c, default), c.capabilities) for c in containers]
-    together = zip(containers, filters, compiled(filters, tools), strict=True)
-    return {c.name: runtime_config(c, facts[c.image], rules, kept, program) for c, rules, program in together}
-
-
-def _filter(c: Container, default: dict[str, Any]) -> dict[str, Any]:
-    return dict(json.loads(Path(c.seccomp).read_text())) if c.seccomp else default
 
 
 def version_of(settings: Path, kernel: Whole, lines: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from modulux.engine.commandline import TMPFS
@@ -54,7 +54,7 @@ STICKS = "/dev/sticks"
 """PID 1's own folder of what came by USB. Who declares it may ask PID 1 to mount that."""
 
 ASKS = "/run/machine/asks"
-"""Where PID 1 has its socket for such a module, by the container's name; the module finds the folder at `ASKED`."""
+"""Where PID 1 has its socket for a module that may ask for something, by the container's name; it finds it in `ASKED`."""
 
 ASKED = "/run/modulux/asks"
 
@@ -216,8 +216,18 @@ def _devices(c: Container) -> list[dict[str, Any]]:
             )
     found = [_mount(path, "bind", path, "bind", "nosuid", "noexec") for path in c.devices]
     own = [_mount(SEEN, "bind", path, "bind", "nosuid", "noexec") for path in c.devices if TERMINAL.fullmatch(path)]
-    door = [_mount(ASKED, "bind", f"{ASKS}/{c.name}", "bind", "ro", "nosuid", "nodev", "noexec")] if STICKS in c.devices else []
+    door = [_mount(ASKED, "bind", f"{ASKS}/{c.name}", "bind", "ro", "nosuid", "nodev", "noexec")] if asks(c) else []
     return found + own + door
+
+
+def tells_of_devices(c: Container) -> str | None:
+    """The volume in which it says which devices there are, if it does."""
+    return next((m.source for m in c.mounts if m.target == DEVICES_KNOWN and not m.read_only), None)
+
+
+def asks(c: Container) -> bool:
+    """Whether it has a socket at which it may ask PID 1 for what a module in a container cannot do."""
+    return STICKS in c.devices or tells_of_devices(c) is not None
 
 
 def numbers(path: str) -> Mapping[str, Any]:
@@ -229,9 +239,20 @@ def numbers(path: str) -> Mapping[str, Any]:
 def _namespaces(c: Container) -> list[dict[str, str]]:
     shared = {"private": None, "shareable": c.name}.get(c.ipc, c.ipc)  # held by PID 1, so it outlives its owner's restart
     ipc = {"type": "ipc"} | ({"path": f"{IPC}/{shared}"} if shared else {})
-    told = [{"path": f"{SPACES}/{m.source}"} for m in c.mounts if m.target == DEVICES_KNOWN]
-    own = [] if on_machine_network(c) else [{"type": "network"} | (told[0] if told else {})]
+    told = told_of_devices(c)
+    own = [] if on_machine_network(c) else [{"type": "network"} | ({"path": told} if told else {})]
     return [{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, *own, {"type": "cgroup"}, ipc]
+
+
+def told_of_devices(c: Container) -> str | None:
+    """The network namespace in which it hears of devices, as a path on the machine, if it does."""
+    return next((f"{SPACES}/{m.source}" for m in c.mounts if m.target == DEVICES_KNOWN), None)
+
+
+def volumes(c: Container, kept: Collection[str]) -> list[str]:
+    """Where, on the machine, the volumes lie that it has, or keeps; of them, `kept` are the names of those that hold data."""
+    own = [f"{KEPT if m.source in kept else PASSING}/{m.source}" for m in c.mounts]
+    return [*own, *(f"{KEPT}/{name}" for name in c.custody)]
 
 
 def on_machine_network(c: Container) -> bool:

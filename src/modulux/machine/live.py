@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from modulux.errors import ResolveError
 from modulux.images.build import build as build_images
 from modulux.machine import layers, profiles
-from modulux.machine.build import Parts, bundles, link, noted, plan_lines
+from modulux.machine.build import Parts, link, noted, plan_lines
 from modulux.machine.compose import needs_of
 from modulux.machine.demands import boot_lines as looked_at_boot
 from modulux.machine.demands import shipped
 from modulux.machine.kernel import Kernel, module_name
+from modulux.machine.starts import write_starts
 from modulux.machine.tools import MODULE, Tools
 from modulux.model.machine import Machine
 from modulux.model.plan import Plan
@@ -35,12 +35,7 @@ def fill(root: Path, machine: Machine, plan: Plan, *, built: Path, kernel: Kerne
 
     Args:
         plan: what the machine in the folder `built` runs, and the installer.
-
-    Raises:
-        ResolveError: its PID 1 takes no other plan than its own.
     """
-    if machine.init != "engine":
-        raise ResolveError(f"an ISO image needs `init: engine`, and the machine has `{machine.init}`")
     chosen = profiles.profile(machine.profile)
     profiles.start_archive(kernel, {"order.medium": profiles.medium(kernel, chosen)}, root)
     catalog, engine, record = parts.catalog, parts.engine, noted(built)
@@ -55,7 +50,7 @@ def fill(root: Path, machine: Machine, plan: Plan, *, built: Path, kernel: Kerne
     into.mkdir(parents=True)
     for path in sorted({path for c in added for path in files[c.image]} - there):
         link(path, into / path.name)
-    bundles(dataclasses.replace(plan, containers=added), facts, tools, root / FOLDER / "machine/bundles")
+    write_starts(machine.init, dataclasses.replace(plan, containers=added), facts, tools, root / FOLDER / "machine/bundles")
     demands = looked_at_boot(shipped(), needs_of(plan, catalog))
     names = {reference: [path.stem for path in paths] for reference, paths in files.items()}
     (root / FOLDER / "machine/boot").write_text(plan_lines(machine, plan, names, demands, record["version"]))

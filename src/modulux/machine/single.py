@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from modulux.images.build import build as build_images
 from modulux.machine import layers, update
 from modulux.machine.bootplan import boot_lines
-from modulux.machine.build import Parts, configurations
+from modulux.machine.build import Parts
+from modulux.machine.bundle import volumes
 from modulux.machine.sealed import seal
+from modulux.machine.starts import starts
 from modulux.machine.tools import MODULE, Tools
 from modulux.machine.update import There, Update
 from modulux.model.plan import Container, Image, Plan
 
 
-def made(name: str, plan: Plan, there: There, parts: Parts, accelerator: str) -> Update | None:
+def made(name: str, plan: Plan, there: There, parts: Parts, *, init: str, accelerator: str) -> Update | None:
     """The update of a container; nothing where the machine has it as it would be made today.
 
     Args:
         plan: what the machine would run, as `plan_machine` gives it.
+        init: that of the machine, which says by what its containers are started.
         accelerator: `kvm`, or what emulates the machine's processor.
 
     Raises:
@@ -29,21 +32,21 @@ def made(name: str, plan: Plan, there: There, parts: Parts, accelerator: str) ->
     build_images(list({i.reference: i for i in images}.values()), parts.catalog, parts.engine, parts.sources, parts.report)
     tools = Tools(parts.engine, parts.catalog.reference(MODULE))
     facts = layers.image_facts(parts.engine, [container.image])
-    config = configurations(plan, [container], facts, tools)[name]
+    kept = frozenset(v.name for v in plan.volumes if v.kept)
+    start = starts(init, plan, [container], facts, tools)[name]
     ids = list(reversed(facts[container.image].layers))
     lines = lines_of(name, plan, container.image, ids)
-    update.refuse_more(there, name, lines, config)
-    if update.same(there, name, lines, update.encoded(config)):
+    update.refuse_more(there, name, lines, volumes(container, kept))
+    if update.same(there, name, lines, start.config):
         return None
     files = layers.keep(facts, tools, parts.report)[container.image]
     sealed = seal([path for path in files if path.stem not in there.layers], tools)
-    if update.kept_already(there, name, container.image, update.encoded(config), sealed):
+    if update.kept_already(there, name, container.image, start.config, sealed):
         return None
     within = update.patience(container.ready.timeout, accelerator)
     own = [["module", container.module, container.image], ["within", f"{within:.0f}"]]
-    text = update.record(name, there.version, [*own, *lines], update.encoded(config), sealed)
-    again = update.again(there, name)
-    return Update(name, text, update.encoded(config), sealed, again, within)
+    text = update.record(name, there.version, [*own, *lines], start, sealed)
+    return Update(name, text, start.files, sealed, update.again(there, name), within)
 
 
 def images_for(container: Container, images: Sequence[Image]) -> list[Image]:

@@ -6,7 +6,9 @@ IPC namespace. So a unit says by itself what else an image's configuration would
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from modulux.carry.quadlet import quoted, stem, unit_file
@@ -23,19 +25,17 @@ from modulux.machine.bundle import (
     SAID,
     SEEN,
     SHM,
-    STICKS,
     TERMINAL,
+    asks,
     in_custody,
     numbers,
     on_machine_network,
     shares,
+    told_of_devices,
 )
-from modulux.model.plan import Container, Plan
+from modulux.model.plan import Container
 
 BUNDLES = "/run/machine/bundles"
-FOLDER = "etc/containers/systemd"
-"""Where Quadlet looks, on the machine."""
-
 SETTLED = "systemd-udev-settle.service"
 
 RESTART = {"always": "always", "on-failure": "on-failure", "never": "no"}
@@ -43,41 +43,42 @@ RESTART = {"always": "always", "on-failure": "on-failure", "never": "no"}
 Lines = Iterable[tuple[str, str]]
 
 
-def units(plan: Plan, facts: Mapping[str, ImageFacts]) -> dict[str, str]:
-    """Every unit, by its file's name."""
-    kept = {v.name for v in plan.volumes if v.kept}
-    made = {}
-    for c in plan.containers:
-        made[f"{stem(c.name)}.container"] = unit_file(
-            {
-                "Unit": _unit(c),
-                "Container": _container(c, facts[c.image], kept),
-                "Service": [
-                    ("Restart", RESTART[c.env.get("MODULUX_RESTART", "always")]),
-                    ("RestartSec", "1"),
-                    ("TimeoutStartSec", "300"),
-                    ("TimeoutStopSec", "15"),
-                ],
-                "Install": [("WantedBy", "multi-user.target")],
-            }
-        )
-    return made
+def unit(c: Container, image: ImageFacts, kept: Collection[str]) -> str:
+    """The unit's text; of its volumes, `kept` are the names of those that hold data."""
+    return unit_file(
+        {
+            "Unit": _unit(c),
+            "Container": _container(c, image, kept),
+            "Service": [
+                ("Restart", RESTART[c.env.get("MODULUX_RESTART", "always")]),
+                ("RestartSec", "1"),  # and ever later, if it does not stay alive
+                ("RestartSteps", "6"),
+                ("RestartMaxDelaySec", "60"),
+                ("TimeoutStartSec", "300"),
+                ("TimeoutStopSec", "15"),
+            ],
+            "Install": [("WantedBy", "multi-user.target")],
+        }
+    )
 
 
-def seccomp_file(c: Container) -> str:
-    """Where, on the machine, the filter of a module with one of its own lies."""
-    return f"/etc/machine/bundles/{c.name}.seccomp.json"
+def filter_of(c: Container) -> bytes | None:
+    """The filter of a module that has one of its own; the others have Podman's."""
+    return Path(c.seccomp).read_bytes() if c.seccomp else None
 
 
 def _unit(c: Container) -> Lines:
     yield "Description", f"{c.module} of {c.hostname}"
+    if own := filter_of(c):
+        yield "X-Filter", hashlib.sha256(own).hexdigest()  # the unit is another when the filter is
+    yield "StartLimitIntervalSec", "0"
     yield from (("After", f"{stem(name)}.service") for name in c.needs)
     if c.devices:  # they are given to user 1000 once drivers have been loaded
         yield "Wants", SETTLED
         yield "After", SETTLED
 
 
-def _container(c: Container, image: ImageFacts, kept: set[str]) -> Lines:
+def _container(c: Container, image: ImageFacts, kept: Collection[str]) -> Lines:
     env = dict(pair.split("=", 1) for pair in image.env) | c.env
     yield "ContainerName", c.name
     yield "HostName", c.hostname
@@ -91,21 +92,28 @@ def _container(c: Container, image: ImageFacts, kept: set[str]) -> Lines:
     yield "DropCapability", "all"
     yield from (("AddCapability", name) for name in c.capabilities)
     if c.seccomp:
-        yield "SeccompProfile", seccomp_file(c)
+        yield "SeccompProfile", f"{BUNDLES}/{c.name}/seccomp.json"
     yield from (("Tmpfs", f"{path}:rw,nosuid,nodev,mode=1777,size={size}") for path, size in TMPFS.items())
     yield from _mounts(c, kept)
-    yield "Network", "host" if on_machine_network(c) else "none"
+    yield "Network", _network(c)
     yield "PidsLimit", str(c.pids)
     yield from _arguments(c)
     yield from (("Environment", quoted(f"{name}={value}".replace("$", "$$"))) for name, value in env.items())
 
 
-def _mounts(c: Container, kept: set[str]) -> Lines:
+def _network(c: Container) -> str:
+    if on_machine_network(c):
+        return "host"
+    told = told_of_devices(c)
+    return f"ns:{told}" if told else "none"
+
+
+def _mounts(c: Container, kept: Collection[str]) -> Lines:
     owner = c.name if c.ipc in ("private", "shareable") else c.ipc
     yield "Volume", f"{SHM}/{owner}:/dev/shm:rw,nosuid,noexec,nodev"
     yield from (("Volume", f"{device}:{device}:dev,nosuid,noexec") for device in c.devices)  # else devices in it are none
     yield from (("Volume", f"{device}:{SEEN}:dev,nosuid,noexec") for device in c.devices if TERMINAL.fullmatch(device))
-    if STICKS in c.devices:
+    if asks(c):
         yield "Volume", f"{ASKS}/{c.name}:{ASKED}:ro,nosuid,nodev,noexec"
     for mount in c.mounts:
         source = f"{KEPT if mount.source in kept else PASSING}/{mount.source}"

@@ -9,7 +9,6 @@ is what counts.
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from modulux.errors import EngineError, HostError, NotFoundError, NotReadyError, ResolveError
-from modulux.machine.bundle import KEPT, PASSING
 from modulux.machine.control import ask
 from modulux.machine.sealed import Sealed
+from modulux.machine.starts import Start
 from modulux.machine.upgrade import send_to
 from modulux.report import Report, step
 
 WHILE_IT_RUNS = ("layers", "run", "ready", "ask", "look")
 """Words of the boot plan whose lines an update may change."""
 
-AT_THE_START = ("ipc", "device", "terminal", "settled", "later", "after")
+AT_THE_START = ("ipc", "device", "terminal", "news", "sticks", "settled", "later", "after")
 """Those of what was made, and given to it, when the machine was started."""
 
 GRACE = 180.0
@@ -73,11 +72,11 @@ class There:
 
 @dataclass(frozen=True)
 class Update:
-    """What is to be sent for a container, and who is started again with it. `within` in seconds."""
+    """What is to be sent for a container, and who is started again with it. `within` in seconds; `files` as `Start.files`."""
 
     container: str
     record: str
-    config: bytes
+    files: tuple[bytes, ...]
     layers: tuple[Sealed, ...]
     again: tuple[str, ...]
     within: float
@@ -85,7 +84,7 @@ class Update:
     def missing(self, there: There) -> list[tuple[str, int]]:
         """Files that the machine has not got: their sums, and sizes in bytes."""
         files = [(layer.sum, layer.path.stat().st_size) for layer in self.layers]
-        files += [(_sum(data), len(data)) for data in (self.config, self.record.encode())]
+        files += [(_sum(data), len(data)) for data in (*self.files, self.record.encode())]
         return [(sum, size) for sum, size in files if sum not in there.files]
 
 
@@ -143,8 +142,11 @@ def kept_already(there: There, name: str, image: str, config: bytes, layers: Seq
     return mine and all(layer.sum in there.files for layer in layers)
 
 
-def refuse_more(there: There, name: str, lines: Sequence[Sequence[str]], config: Mapping[str, Any]) -> None:
+def refuse_more(there: There, name: str, lines: Sequence[Sequence[str]], sources: Collection[str]) -> None:
     """Whether the change is one of the module alone.
+
+    Args:
+        sources: where, on the machine, its volumes lie.
 
     Raises:
         ResolveError: it is not; the hint says how it is made then.
@@ -158,19 +160,8 @@ def refuse_more(there: There, name: str, lines: Sequence[Sequence[str]], config:
         words = sorted({" ".join((line[0], *line[2:])) for line in before ^ after})
         raise ResolveError(f"`{name}` of today is not only another module: {'; '.join(words)}", hint=hint)
     volumes = {line[1] for line in there.lines if line[0] == "volume"}
-    sources = {m["source"] for m in config["mounts"] if m["source"].startswith((f"{KEPT}/", f"{PASSING}/"))}
-    if new := sorted(s for s in sources if s not in volumes and s.rpartition("/")[0] not in volumes):
+    if new := sorted(set(sources) - volumes):
         raise ResolveError(f"`{name}` of today has a volume that the machine has not: {new[0].rpartition('/')[2]}", hint=hint)
-
-
-def refuse_init(init: str) -> None:
-    """Whether a machine with this init can take one module alone.
-
-    Raises:
-        ResolveError: it cannot.
-    """
-    if init != "engine":
-        raise ResolveError(f"`init: {init}` starts modules by units that lie in the system", hint="modulux machine upgrade")
 
 
 def again(there: There, name: str) -> tuple[str, ...]:
@@ -182,9 +173,9 @@ def again(there: There, name: str) -> tuple[str, ...]:
     return tuple(found[1:])
 
 
-def record(name: str, version: str, lines: Sequence[Sequence[str]], config: bytes, layers: Sequence[Sealed]) -> str:
+def record(name: str, version: str, lines: Sequence[Sequence[str]], start: Start, layers: Sequence[Sealed]) -> str:
     """The text that PID 1 obeys (`update.h`); of the lines those of the boot plan that may change, and the record's own."""
-    rows = [("update", name, version), ("config", _sum(config))]
+    rows: list[tuple[str, ...]] = [("update", name, version), *start.rows()]
     rows += [("layer", layer.id, layer.sum, layer.told) for layer in layers]
     rows += [tuple(line) for line in lines if line[0] in ("module", "within", *WHILE_IT_RUNS)]
     text = "".join("\t".join(row) + "\n" for row in rows)
@@ -221,8 +212,8 @@ def bring(control: Path, update: Update, work: Path, report: Report) -> None:
         NotReadyError: the line broke; beginning anew goes on from there.
     """
     files = [layer.path for layer in update.layers]
-    for name, data in (("config", update.config), ("record", update.record.encode())):
-        files.append(work / name)
+    for data in (*update.files, update.record.encode()):
+        files.append(work / _sum(data))
         files[-1].write_bytes(data)
     size = sum(path.stat().st_size for path in files)
     with step(report, update.container, f"sending {size / 1e6:.1f} MB"):
@@ -289,11 +280,6 @@ def chosen(word: str, names: Collection[tuple[str, str]]) -> str:
         if found:
             raise NotFoundError(f"several containers are `{word}`", hint=f"one of {', '.join(found)}")
     raise NotFoundError(f"the machine has no module `{word}`", hint=f"it has {', '.join(sorted(n for n, _ in names))}")
-
-
-def encoded(config: Mapping[str, Any]) -> bytes:
-    """A container's configuration as it lies on a machine."""
-    return json.dumps(config, sort_keys=True).encode()
 
 
 def _sum(data: bytes) -> str:

@@ -129,7 +129,6 @@ void obey(struct client *client, char *line) {
   if (!strcmp(verb, "act") && job->phase != RUNNING) return conclude(client, "%s does not run", job->name);
   if (!strcmp(verb, "act")) return act(client, words + 1);
   char **by_systemd = under_systemd ? systemd_words(verb, job ? job->name : NULL) : NULL;
-  if (by_systemd && job) job->wanted = strcmp(verb, "stop") != 0;
   if (by_systemd) return leave_to_systemd(client, by_systemd);
   if (!strcmp(verb, "status")) status(file);
   else if (!strcmp(verb, "processes")) each_process(tell_process, file);

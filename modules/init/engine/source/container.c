@@ -16,15 +16,39 @@
 static char *filled[MOST_VOLUMES]; /* on the disk, but not yet by their names */
 static int filled_count;
 
-/* Its configuration: that of an update, or the system's own, or a medium's. */
-void link_config(const char *name, const char *updated) {
-  char from[256], to[256];
-  snprintf(to, sizeof to, RUN "/bundles/%s/config.json", name);
-  snprintf(from, sizeof from, LIVE "/machine/bundles/%s.json", name);
-  if (access(from, F_OK)) snprintf(from, sizeof from, PLAN "/bundles/%s.json", name);
-  if (*updated) snprintf(from, sizeof from, "%s", updated);
+static void link_file(const char *from, const char *to) {
   unlink(to);
   if (symlink(from, to)) say("cannot make %s: %s", to, strerror(errno));
+}
+
+/* What it is started by: the runtime's configuration, or under systemd its unit. */
+void config_of(const char *name, char *path, size_t size) {
+  char unit[192];
+  unit_of(name, unit, sizeof unit);
+  if (!systemd_wanted()) snprintf(path, size, RUN "/bundles/%s/config.json", name);
+  else snprintf(path, size, UNITS "/%s.container", unit);
+}
+
+/* That of an update, or the system's own, or a medium's. */
+void link_config(const char *name, const char *updated) {
+  char from[256], to[256], unit[192], file[220];
+  unit_of(name, unit, sizeof unit);
+  if (systemd_wanted()) snprintf(file, sizeof file, "%s.container", unit);
+  else snprintf(file, sizeof file, "%.200s.json", name);
+  snprintf(from, sizeof from, LIVE "/machine/bundles/%s", file);
+  if (access(from, F_OK)) snprintf(from, sizeof from, PLAN "/bundles/%s", file);
+  config_of(name, to, sizeof to);
+  link_file(*updated ? updated : from, to);
+}
+
+/* Its unit; and the filter of what it may ask the kernel for, which that does not hold. */
+void link_unit(const char *name, const char *updated, const char *filter) {
+  char from[256], to[256];
+  snprintf(from, sizeof from, PLAN "/bundles/%s.seccomp.json", name);
+  snprintf(to, sizeof to, RUN "/bundles/%s/seccomp.json", name);
+  if (*filter || access(from, F_OK) == 0) link_file(*filter ? filter : from, to);
+  folders(UNITS, 0755);
+  link_config(name, updated);
 }
 
 /* The root of NAME, from the ids of its layers (parted by colons, the topmost first); 0 when it cannot be. */

@@ -42,7 +42,7 @@ static double last_news, first_look, first_asked;
 
 static void give(const char *path) {
   if (chown(path, USER, USER) || chmod(path, 0660)) say("%s cannot be given to user %d: %s", path, USER, strerror(errno));
-  look_for_button(path);
+  if (!under_systemd) look_for_button(path); /* its logind does */
 }
 
 static int usable(const struct folder *folder) {
@@ -164,8 +164,7 @@ static void news(const char *text, size_t length) {
   char path[256];
   if (action && node && disk) stick_news(action, node);
   if (!action || (strcmp(action, "add") && strcmp(action, "bind") && strcmp(action, "change"))) return;
-  if (under_systemd) return; /* all else its udev does */
-  if (alias && !strcmp(action, "add")) {
+  if (alias && !under_systemd && !strcmp(action, "add")) { /* its udev does */
     last_news = now();
     if (queue_count < MOST_ALIASES) queue[queue_count++] = strdup(alias);
   }
@@ -178,7 +177,7 @@ static void news(const char *text, size_t length) {
       if (disk) name_disks();
       give(path);
     }
-    if (!strncmp(path, "/dev/input/", 11)) look_for_button(path);
+    if (!under_systemd && !strncmp(path, "/dev/input/", 11)) look_for_button(path);
   }
 }
 
@@ -209,7 +208,20 @@ void open_devices(void) {
   watch(end, on_uevent, NULL);
 }
 
+/* Under systemd units do not wait for devices that do not come: what is missing is said once all others are there, or have had their time. */
+static double look_once(void) {
+  static int looked;
+  if (looked) return NEVER;
+  if (!machine_ready && now() < LONG_LOADING) return 1;
+  looked = 1;
+  for (int i = 0; i < wish_count; i++)
+    if (wishes[i].folder >= 0 && !usable(&folders_given[wishes[i].folder])) miss(wishes[i].job, folders_given[wishes[i].folder].path);
+  look_at_demands();
+  return NEVER;
+}
+
 double advance_devices(void) {
+  if (under_systemd) return look_once();
   if (queue_count && !loaders[NEW]) {
     loaders[NEW] = load_beside(queue, queue_count, 0);
     for (int i = 0; i < queue_count; i++) free(queue[i]);

@@ -27,7 +27,6 @@ int read_text(const char *path, char *text, size_t size);
 int write_text(const char *path, const char *text);
 pid_t branch(const char *name);
 pid_t start(char *const argv[], int output);
-pid_t start_with(char *const argv[], int output, int third);
 int finish(char *const argv[]);
 int result(int status);
 
@@ -60,7 +59,9 @@ int mount_layer(const char *id);
 void let_go_of_layers(void);
 void release_layers(void);
 int make_root(const char *name, const char *layers);
+void config_of(const char *name, char *path, size_t size);
 void link_config(const char *name, const char *updated);
+void link_unit(const char *name, const char *updated, const char *filter);
 void drop_root(const char *name);
 void make_ipc(const char *name, const char *bytes);
 void make_volume(const char *source, const char *name, const char *target);
@@ -98,7 +99,7 @@ enum phase { WAITING, STARTING, RUNNING, CLEANING, ENDED };
 enum source { SHIPPED, UPDATED, TRIED }; /* as the system came with it, or as an update of its module has it */
 struct job {
   char *name, *layers;
-  char config[160]; /* of its update; empty: the system's own */
+  char config[160], filter[160]; /* of its update; empty: the system's own */
   char **sockets; /* must answer before it is started */
   char **after;   /* names of jobs that end after it */
   char **answers; /* its own sockets, which answer once it is ready */
@@ -117,7 +118,7 @@ struct job {
   char stopping; /* 1: told to end, 2: killed */
   enum phase phase;
   pid_t pid, asker;
-  int third; /* what it is given as file 3; 0: nothing */
+  ino_t note; /* Podman's of it, under systemd */
   int fails, starts, refusals;
   double began, due, deadline, ask_due, asked_at;
   struct log log;
@@ -132,6 +133,7 @@ double advance_jobs(void);
 void job_ended(pid_t pid, int status);
 void stop_job(struct job *job);
 void restart_job(struct job *job);
+void count_death(struct job *job, double ran);
 double end_jobs(void); /* 0 once all have ended */
 
 /* ready.c: whether containers do what they are there for */
@@ -160,10 +162,12 @@ pid_t load_all_else(void);
 pid_t load_beside(char **aliases, int count, int politeness);
 /* news.c: containers that are told of devices */
 void declare_news(const char *name, const char *space);
+int news_end(void);
 void pass_news_on(const char *text, size_t length);
 
 /* asks.c: what a module may ask for */
-int open_asks(const char *job);
+enum grant { GRANT_STICKS, GRANT_NEWS };
+int open_asks(const char *job, enum grant grant);
 void answer_asker(pid_t pid, const char *why);
 
 /* stick.c: memory sticks, mounted as a module asks */
@@ -223,6 +227,7 @@ int describe_update(struct job *job, char **fields, int count);
 int sealed_layer(const char *id, char *path, size_t size, const char **sum, const char **told);
 int stand_on(struct job *job, enum source from);
 void stand_on_best(struct job *job);
+void know_source(struct job *job);
 void describe_updated(void);
 void drop_trials(void);
 void begin_updates(void);
@@ -238,7 +243,11 @@ extern int under_systemd;
 int systemd_wanted(void);
 void become_systemd(void);
 char *runtime(void);
+#define UNITS "/run/containers/systemd"
 double advance_watched(struct job *job);
+void start_unit(struct job *job);
+void stop_unit(struct job *job);
+pid_t read_units(void);
 char **systemd_words(const char *verb, const char *name);
 void unit_of(const char *name, char *unit, size_t size);
 

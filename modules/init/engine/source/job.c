@@ -56,6 +56,11 @@ static void clean(struct job *job) {
   if (job->pid <= 0) over(job);
 }
 
+/* Not as it was told to, after so many seconds. */
+void count_death(struct job *job, double ran) {
+  job->fails = ran > CALM ? 1 : job->fails + 1;
+}
+
 static void died(struct job *job, int status) {
   double ran = now() - job->began;
   int code = result(status), finished = job->restart == 'n' || (job->restart == 'f' && !code);
@@ -68,7 +73,7 @@ static void died(struct job *job, int status) {
     say("%s ended with %d after %.1f s", job->name, code, ran);
     job->wanted = 0;
   } else {
-    job->fails = ran > CALM ? 1 : job->fails + 1;
+    count_death(job, ran);
     double delay = job->fails > 7 ? LONGEST : 0.5 * (1 << (job->fails - 1));
     job->due = now() + delay;
     say("%s ended with %d after %.1f s, again in %g s", job->name, code, ran, delay);
@@ -88,13 +93,12 @@ static void launch(struct job *job) {
   if (job->layers && !job->root_made) job->root_made = make_root(job->name, job->layers);
   link_config(job->name, job->config);
   /* detached, so that there is no process for it but its own, whose parent is this one */
-  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, job->name, NULL, NULL};
-  if (job->third > 0) argv[8] = "--preserve-fds=1", argv[9] = job->name;
+  char *argv[] = {RUNTIME, "--cgroup-manager=cgroupfs", "run", "--detach", "--pid-file", pid_file, "--bundle", bundle, job->name, NULL};
   job->starts++;
   job->began = now();
   job->deadline = now() + START_TIME;
   job->phase = STARTING;
-  job->pid = start_with(argv, job->log.in, job->third);
+  job->pid = start(argv, job->log.in);
   if (job->pid < 0) {
     say("%s cannot be started: %s", job->name, strerror(errno));
     died(job, 127 << 8);
@@ -139,6 +143,7 @@ void job_ended(pid_t pid, int status) {
 
 void stop_job(struct job *job) {
   job->wanted = job->again = 0;
+  if (under_systemd) return stop_unit(job);
   if (job->phase == WAITING) job->phase = ENDED;
   if (job->phase == RUNNING && !job->stopping) tell(job);
 }
@@ -146,6 +151,7 @@ void stop_job(struct job *job) {
 void restart_job(struct job *job) {
   job->fails = 0;
   job->due = now();
+  if (under_systemd) return start_unit(job);
   if (job->phase == RUNNING || job->phase == STARTING) {
     job->again = 1;
     if (job->phase == RUNNING && !job->stopping) tell(job);

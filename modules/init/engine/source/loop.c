@@ -149,6 +149,7 @@ static int watch_machine(void) {
   open_control();
   begin_slot();
   read_plan();
+  begin_updates();
   supervise();
   let_go_of_sticks();
   return 0;

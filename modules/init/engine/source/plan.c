@@ -105,7 +105,7 @@ void describe_job(struct job *job, const char *path, int of_update) {
 
 /* Its root now, since volumes are filled from it; started as soon as it can be. */
 static void note_job(struct job *job, const char *verb) {
-  if (!strcmp(verb, "layers") && !under_systemd) stand_on_best(job);
+  if (!strcmp(verb, "layers")) under_systemd ? know_source(job) : stand_on_best(job);
   if (strcmp(verb, "run")) return;
   job->phase = WAITING;
   job->wanted = 1;
@@ -130,7 +130,7 @@ static void obey(char *line, int at) {
     say("the boot plan has too many containers: %s is left out", fields[1]);
     return;
   }
-  static const char *const done[] = {"host", "ipc", "volume", "device", "settled", "news", "later", "needs", "log", NULL};
+  static const char *const done[] = {"host", "ipc", "volume", "settled", "later", "log", NULL};
   for (int i = 0; under_systemd && done[i]; i++)
     if (!strcmp(done[i], verb)) return;
   if (!strcmp(verb, "host") && count == 2) name_host(fields[1]);

@@ -84,11 +84,6 @@ pid_t branch(const char *name) {
 
 /* A program, all that it says to `output` (-1: to nobody); its process, or -1. */
 pid_t start(char *const argv[], int output) {
-  return start_with(argv, output, 0);
-}
-
-/* The same; it also has `third` as its file 3, if that is not 0. */
-pid_t start_with(char *const argv[], int output, int third) {
   pid_t pid = fork();
   if (pid) return pid;
   sigset_t none;
@@ -101,7 +96,6 @@ pid_t start_with(char *const argv[], int output, int third) {
   if (output < 0) output = empty;
   dup2(output, STDOUT_FILENO);
   dup2(output, STDERR_FILENO);
-  if (third > 0 && dup2(third, STDERR_FILENO + 1) == third) fcntl(third, F_SETFD, 0); /* it was that already */
   execv(argv[0], argv);
   _exit(127);
 }

@@ -210,7 +210,7 @@ const char *mount_stick(const char *node, const char *kind, const char *how, con
 
 /* JOB may ask for sticks to be mounted in the folder, which is seen by others too. */
 void declare_sticks(const char *job, const char *folder) {
-  if (place || !open_asks(job)) return say("%s cannot ask for memory sticks", job);
+  if (place || !open_asks(job, GRANT_STICKS)) return say("%s cannot ask for memory sticks", job);
   folders(STICKS, 0755);
   int shared = under_systemd || (!attach(folder, folder, "", MS_BIND, NULL) && !mount(NULL, folder, NULL, MS_SHARED, NULL)); /* or before systemd took over */
   if (!shared) say("what is mounted in %s is not seen: %s", folder, strerror(errno));

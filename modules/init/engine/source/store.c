@@ -101,7 +101,7 @@ static int mount_file(const char *path, const char *where) {
 /* A layer of an update lies on the state's disk, which nobody checks: its blocks are, as it is read. Where the kernel has no device mapper,
  * all of it is before it is mounted. The name of the device is written to `mark`. */
 static int mount_sealed(const char *id, const char *where, const char *mark) {
-  static unsigned count;
+  static unsigned count; /* from this process's number on: under systemd there have been others */
   char path[256], device[32], checked[32], name[128], found[65];
   const char *sum, *told;
   if (!sealed_layer(id, path, sizeof path, &sum, &told)) return -1;
@@ -110,6 +110,7 @@ static int mount_sealed(const char *id, const char *where, const char *mark) {
     return mount_file(path, where) || write_text(mark, "");
   }
   int loop = open_loop(path, 0, 0, LO_FLAGS_DIRECT_IO, device);
+  if (!count) count = getpid();
   snprintf(name, sizeof name, "layer-%u-%s", count++, id);
   int number = loop < 0 ? -1 : map_checked(name, device, told);
   snprintf(checked, sizeof checked, "/dev/dm-%d", number);

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SYSTEMD "/usr/lib/systemd/systemd"
 #define PODMAN "/usr/bin/podman"
+#define SYSTEMCTL "/usr/bin/systemctl"
 #define LOOK 0.3 /* seconds between looks at who runs */
 
 int under_systemd;
@@ -45,36 +47,81 @@ void unit_of(const char *name, char *unit, size_t size) {
     if (*at == '.') *at = '-';
 }
 
-/* Podman notes a container's id as long as its unit runs. In how many seconds to look again. */
-double advance_watched(struct job *job) {
+/* Podman notes a container's id as long as its unit runs: the note's number, 0 while there is none. */
+static ino_t note_of(const struct job *job) {
   char unit[192], note[256];
+  struct stat facts;
   unit_of(job->name, unit, sizeof unit);
   snprintf(note, sizeof note, "/run/%s.cid", unit);
-  int there = access(note, F_OK) == 0;
-  if (there && job->phase != RUNNING) {
+  return stat(note, &facts) ? 0 : facts.st_ino;
+}
+
+static void is_gone(struct job *job) {
+  say("%s ended", job->name);
+  job->phase = WAITING;
+  job->ready = job->answered = 0;
+  forget_answers(job->answers);
+  if (job->wanted && !job->again) count_death(job, now() - job->began);
+  job->again = 0;
+}
+
+/* In how many seconds to look again. */
+double advance_watched(struct job *job) {
+  ino_t note = note_of(job);
+  if (job->phase == CLEANING) return NEVER; /* systemctl stops it */
+  if (job->phase == RUNNING && note != job->note) is_gone(job);
+  if (note && job->wanted && job->phase != RUNNING) {
     job->phase = RUNNING;
+    job->note = note;
     job->began = now();
     job->starts++;
     say("started %s", job->name);
-  } else if (!there && job->phase == RUNNING) {
-    say("%s ended", job->name);
-    job->phase = WAITING;
-    job->ready = job->answered = 0;
   }
-  if (!there && !job->wanted) job->phase = ENDED;
+  if (!note && !job->wanted) job->phase = ENDED;
   return LOOK;
+}
+
+static pid_t tell_systemd(const char *how, const char *verb, const char *unit) {
+  char *argv[] = {SYSTEMCTL, (char *)how, (char *)verb, (char *)unit, NULL};
+  return start(argv, -1);
+}
+
+/* Also when it runs, and is to run anew. */
+void start_unit(struct job *job) {
+  char unit[200];
+  unit_of(job->name, unit, sizeof unit - 8);
+  strcat(unit, ".service");
+  job->again = job->phase == RUNNING;
+  job->wanted = 1;
+  if (job->phase == ENDED) job->phase = WAITING;
+  tell_systemd("--no-block", job->again ? "restart" : "start", unit);
+}
+
+/* It has ended once systemctl has. */
+void stop_unit(struct job *job) {
+  char unit[200];
+  if (job->phase == CLEANING || job->phase == ENDED) return;
+  unit_of(job->name, unit, sizeof unit - 8);
+  strcat(unit, ".service");
+  if (job->phase == RUNNING) say("%s is stopped", job->name);
+  job->ready = job->answered = 0;
+  forget_answers(job->answers);
+  job->pid = tell_systemd("--quiet", "stop", unit);
+  job->phase = job->pid > 0 ? CLEANING : ENDED;
+}
+
+/* Units are read anew; the process that has that done. */
+pid_t read_units(void) {
+  return tell_systemd("--quiet", "daemon-reload", NULL);
 }
 
 /* What of the commands is systemd's to do: the words that do it; NULL when it is not. */
 char **systemd_words(const char *verb, const char *name) {
-  static char unit[192], *words[8];
-  const char *of_machine = !strcmp(verb, "poweroff") || !strcmp(verb, "reboot") ? verb : NULL;
-  int log = !strcmp(verb, "log");
-  if (!of_machine && !log && strcmp(verb, "start") && strcmp(verb, "stop") && strcmp(verb, "restart")) return NULL;
-  if (name) unit_of(name, unit, sizeof unit - 8);
-  strcat(unit, ".service");
-  char *found[8] = {"/usr/bin/systemctl", "--no-block", (char *)verb, of_machine ? NULL : unit, NULL};
-  char *logged[8] = {"/usr/bin/journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=200", "--unit", unit, NULL};
-  memcpy(words, log ? logged : found, sizeof words);
-  return words;
+  static char unit[192];
+  static char *ended[] = {SYSTEMCTL, "--no-block", NULL, NULL};
+  static char *logged[] = {"/usr/bin/journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=200", "--unit", unit, NULL};
+  if (!strcmp(verb, "log")) return unit_of(name, unit, sizeof unit), logged;
+  if (strcmp(verb, "poweroff") && strcmp(verb, "reboot")) return NULL;
+  ended[2] = (char *)verb;
+  return ended;
 }

@@ -13,7 +13,7 @@
 #define LOOK_AGAIN 1.0
 #define STEADY 2.0     /* seconds that it must stay ready */
 
-enum step { IDLE, ENDING, JUDGING, KEEPING };
+enum step { IDLE, ENDING, PREPARING, JUDGING, KEEPING };
 
 static struct {
   struct job *job;
@@ -84,6 +84,15 @@ static void go_back(const char *why) {
   begin(change.job, change.former);
 }
 
+static void start_moving(void) {
+  for (int i = 0; i < job_count; i++)
+    if (jobs[i].moving) restart_job(&jobs[i]);
+  for (int i = 0; i < job_count; i++) jobs[i].moving = 0;
+  change.step = change.next == TRIED ? JUDGING : IDLE;
+  change.until = now() + change.job->within;
+  change.steady = 0;
+}
+
 static void start_all(void) {
   struct job *job = change.job;
   int there = stand_on(job, change.next);
@@ -95,13 +104,10 @@ static void start_all(void) {
     there = stand_on(job, change.former);
   }
   if (!there && change.next == UPDATED) stand_on(job, change.next = SHIPPED);
-  for (int i = 0; i < job_count; i++)
-    if (jobs[i].moving) restart_job(&jobs[i]);
-  for (int i = 0; i < job_count; i++) jobs[i].moving = 0;
   release_layers();
-  change.step = change.next == TRIED ? JUDGING : IDLE;
-  change.until = now() + job->within;
-  change.steady = 0;
+  change.keeper = under_systemd ? read_units() : 0;
+  change.step = PREPARING;
+  if (change.keeper <= 0) start_moving();
 }
 
 static void judge(void) {
@@ -124,8 +130,9 @@ static void judge(void) {
 
 int change_helper_ended(pid_t pid, int status) {
   if (pid == tidier) tidier = 0;
-  if (pid != change.keeper || change.step != KEEPING) return 0;
+  if (pid != change.keeper || (change.step != KEEPING && change.step != PREPARING)) return 0;
   change.keeper = 0;
+  if (change.step == PREPARING) return start_moving(), 1;
   change.step = IDLE;
   if (status) return go_back("cannot be kept"), 1;
   change.job->from = UPDATED;
@@ -157,17 +164,16 @@ static double look_at_kept(void) {
 
 /* In how many seconds to look again. */
 double advance_changes(void) {
-  if (ending || under_systemd) return NEVER;
+  if (ending) return NEVER;
   if (change.step == ENDING && all_ended()) start_all();
   if (change.step == JUDGING) judge();
   if (change.step == IDLE) return look_at_kept();
-  return change.step == KEEPING ? NEVER : LOOK;
+  return change.step == KEEPING || change.step == PREPARING ? NEVER : LOOK;
 }
 
 /* Why not; NULL when it is under way. */
 const char *try_update(struct job *job) {
   char path[256];
-  if (under_systemd) return "the machine's init is systemd, which cannot";
   if (change.step != IDLE) return "another update is under way";
   if (!record_path(job->name, TRIED, path, sizeof path) || access(path, F_OK)) return "nothing was proposed for it";
   change.former = job->from;
@@ -196,6 +202,17 @@ void layer_damaged(const char *id, const char *block) {
     if (jobs[i].layers && strstr(jobs[i].layers, id)) jobs[i].damaged = 1;
 }
 
+/* Under systemd, where this program may have ended in the midst of a trial. */
+static void take_trials_back(void) {
+  char path[256];
+  for (int i = 0; i < job_count && change.step == IDLE; i++) {
+    if (!record_path(jobs[i].name, TRIED, path, sizeof path) || access(path, F_OK)) continue;
+    change.job = &jobs[i];
+    change.former = record_path(jobs[i].name, UPDATED, path, sizeof path) && !access(path, F_OK) ? UPDATED : SHIPPED;
+    go_back("was not judged");
+  }
+}
+
 /* Once, when it is known what there is. */
 void begin_updates(void) {
   char seconds[32];
@@ -205,4 +222,5 @@ void begin_updates(void) {
     tidy_updates(!own_slot());
     _exit(0);
   }
+  if (under_systemd) take_trials_back();
 }

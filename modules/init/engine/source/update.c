@@ -80,13 +80,25 @@ int describe_update(struct job *job, char **fields, int count) {
   if (!strcmp(fields[0], "layer") && count == 4) know_layer(fields);
   else if (!strcmp(fields[0], "within") && count == 2) job->within = atof(fields[1]);
   else if (!strcmp(fields[0], "config") && count == 2 && is_sum(fields[1])) snprintf(job->config, sizeof job->config, FILES "/%s", fields[1]);
+  else if (!strcmp(fields[0], "filter") && count == 2 && is_sum(fields[1])) snprintf(job->filter, sizeof job->filter, FILES "/%s", fields[1]);
   else return !strcmp(fields[0], "update") || !strcmp(fields[0], "module") || !strcmp(fields[0], "sum");
   return 1;
 }
 
-static int config_is_right(const struct job *job) {
+static int is_named_by_its_sum(const char *path) {
   char sum[65];
-  return *job->config && file_sum(job->config, sum) && !strcmp(sum, strrchr(job->config, '/') + 1);
+  return *path && file_sum(path, sum) && !strcmp(sum, strrchr(path, '/') + 1);
+}
+
+static int config_is_right(const struct job *job) {
+  return is_named_by_its_sum(job->config) && (!*job->filter || is_named_by_its_sum(job->filter));
+}
+
+static void describe_as(struct job *job, enum source from, const char *record) {
+  job->from = from;
+  job->within = WITHIN;
+  *job->config = *job->filter = 0;
+  describe_job(job, from == SHIPPED ? plan_path() : record, from != SHIPPED);
 }
 
 /* From its next start on; it must not run. 0 when that cannot be had, and why has been said. */
@@ -96,12 +108,10 @@ int stand_on(struct job *job, enum source from) {
     say("the update of %s is damaged, or not for this system", job->name);
     return 0;
   }
-  if (job->root_made) drop_root(job->name);
-  job->from = from;
-  job->within = WITHIN;
-  *job->config = 0;
-  describe_job(job, from == SHIPPED ? plan_path() : path, from != SHIPPED);
+  if (job->root_made || under_systemd) drop_root(job->name);
+  describe_as(job, from, path);
   job->root_made = job->layers && make_root(job->name, job->layers);
+  if (systemd_wanted()) link_unit(job->name, job->config, job->filter);
   if (from == SHIPPED) return job->root_made;
   if (job->root_made && config_is_right(job)) return 1;
   if (job->root_made) say("the update of %s has no right configuration", job->name);
@@ -117,6 +127,17 @@ void stand_on_best(struct job *job) {
     job->verdict = "back";
   }
   stand_on(job, SHIPPED);
+}
+
+/* What it stands on since before systemd took over, or since an update. */
+void know_source(struct job *job) {
+  char path[256], unit[256], to[256] = "";
+  if (!record_path(job->name, UPDATED, path, sizeof path) || access(path, F_OK)) return;
+  describe_as(job, UPDATED, path);
+  config_of(job->name, unit, sizeof unit);
+  if (readlink(unit, to, sizeof to - 1) > 0 && !strcmp(to, job->config)) return;
+  describe_as(job, SHIPPED, path);
+  job->verdict = "back";
 }
 
 /* The plan of the system has been read, which says otherwise. */

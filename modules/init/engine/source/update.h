@@ -5,7 +5,8 @@
  *   update  NAME VERSION          the first line: whose it is, and of which system
  *   module  ID REFERENCE          which module and image, for who asks
  *   within  SECONDS               in which it must be ready
- *   config  SHA256                its configuration for the runtime
+ *   config  SHA256                its configuration for the runtime, or under systemd its unit
+ *   filter  SHA256                under systemd: that of what it may ask the kernel for, if it has one of its own
  *   layer   ID SHA256 BLOCKS:ROOT a layer that the store has not: its file, the tree of hashes behind it, and the tree's root
  *   layers, run, ready, ask, look as in the boot plan, in place of what that says of NAME
  *   sum     SHA256                the last line: of all lines before it */

@@ -67,7 +67,7 @@ static int show_updates(void) {
   for (int i = 0; i < job_count; i++) {
     struct job *job = &jobs[i];
     const char *state = changes(job) ? "trial" : job->verdict ? job->verdict : job->from == SHIPPED ? "shipped" : "kept";
-    snprintf(path, sizeof path, RUN "/bundles/%s/config.json", job->name);
+    config_of(job->name, path, sizeof path);
     if (!file_sum(path, sum)) strcpy(sum, "-");
     tell("container\t%s\t%s\t%s\t%s", job->name, state, job->ready ? "ready" : "-", sum);
     show_module(job->name, job->from);
@@ -106,7 +106,10 @@ static int bring(const char *sum, uint64_t size) {
 /* Whether a file that a record speaks of is there; `fields` are the words of one of its lines. */
 static int is_there(const char *line) {
   char sum[65] = "", path[256];
-  if (sscanf(line, "config\t%64[0-9a-f]", sum) != 1 && sscanf(line, "layer\t%*[^\t]\t%64[0-9a-f]", sum) != 1) return 1;
+  static const char *const kinds[] = {"config\t%64[0-9a-f]", "filter\t%64[0-9a-f]", "layer\t%*[^\t]\t%64[0-9a-f]", NULL};
+  int at = 0;
+  while (kinds[at] && sscanf(line, kinds[at], sum) != 1) at++;
+  if (!kinds[at]) return 1;
   snprintf(path, sizeof path, FILES "/%s", sum);
   return access(path, F_OK) == 0;
 }

@@ -1,6 +1,6 @@
 /* devices [SYS [DATABASE]]: writes udev's database of input devices and graphics cards, all on the seat of the virtual terminals, and stays.
  * It reads what the kernel shows to everybody in /sys, so it needs no rights, where udevd itself would have to be root. On a machine PID 1 tells
- * it of devices that come and go, at its file 3, and by the same socket it tells others as udevd would (news.h); elsewhere it looks every second.
+ * it of devices that come and go, and by the same socket it tells others as udevd would (news.h); elsewhere it looks every second.
  * One process, no shell: where a processor is slow, each program counts. */
 #include "news.h"
 #include <dirent.h>
@@ -127,11 +127,16 @@ static void take_entry(const char *number) {
   unlink(path);
 }
 
+static int look_at_all(void) {
+  return look("input", "event", 1) + look("drm", "card", 0);
+}
+
 /* PID 1 has let the user open it by now; those who are told here may look for it at once. */
 static void hear(int file) {
   static char text[MESSAGE];
   char path[1024], number[32], properties[256] = "";
   ssize_t got = read(file, text, sizeof text - 1);
+  if (got < 0) look_at_all(); /* some were lost */
   if (got <= 0) return;
   text[got] = 0;
   const char *action = news_value(text, got, "ACTION"), *where = news_value(text, got, "DEVPATH");
@@ -144,10 +149,6 @@ static void hear(int file) {
   if (!strcmp(action, "remove")) take_entry(number);
   else write_entry(number, properties);
   tell_news(file, text, got, properties, SEAT);
-}
-
-static int look_at_all(void) {
-  return look("input", "event", 1) + look("drm", "card", 0);
 }
 
 static void make_file(const char *name) {
@@ -166,12 +167,13 @@ int main(int count, char **words) {
     snprintf(path, sizeof path, "%s%s", database, folders[i]);
     if (mkdir(path, 0755) && errno != EEXIST) return fprintf(stderr, "devices: %s: %s\n", path, strerror(errno)), 1;
   }
+  int told = count > 1 ? -1 : open_news(); /* first, so that nothing comes unseen */
   look_at_all();
   make_file(SERVED);
   make_file(WRITTEN);
   if (count > 1) return 0;
-  for (int told = takes_news(FROM_PID1);;) {
-    if (told) hear(FROM_PID1);
-    else usleep(LOOK), look_at_all();
+  for (;;) {
+    if (told >= 0) hear(told);
+    else usleep(LOOK), told = open_news(), look_at_all();
   }
 }

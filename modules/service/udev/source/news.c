@@ -1,3 +1,6 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* MSG_CMSG_CLOEXEC */
+#endif
 #include "news.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -5,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#define DOOR "/run/modulux/asks/socket"
 #define MAGIC 0xfeedcafe
 #define ROOM 16384
 
@@ -21,11 +26,25 @@ struct text {
   size_t used;
 };
 
-/* Whether it is a socket of the kernel's messages. */
-int takes_news(int file) {
-  struct sockaddr address = {0};
-  socklen_t size = sizeof address;
-  return getsockname(file, &address, &size) == 0 && address.sa_family == AF_NETLINK;
+/* PID 1's socket of such messages, which it gives to who asks at its door; -1 where there is no such PID 1, or not yet. */
+int open_news(void) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = DOOR};
+  union {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(sizeof(int))];
+  } beside;
+  char text[64];
+  struct iovec said = {text, sizeof text};
+  struct msghdr message = {.msg_iov = &said, .msg_iovlen = 1, .msg_control = beside.room, .msg_controllen = sizeof beside.room};
+  int news = -1, door = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (door < 0) return -1;
+  int asked = !connect(door, (struct sockaddr *)&address, sizeof address) && send(door, "news", 4, MSG_NOSIGNAL) == 4;
+  if (asked && recvmsg(door, &message, MSG_CMSG_CLOEXEC) > 0) {
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) memcpy(&news, CMSG_DATA(head), sizeof news);
+  }
+  close(door);
+  return news;
 }
 
 const char *news_value(const char *text, size_t length, const char *key) {

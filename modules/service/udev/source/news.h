@@ -3,9 +3,7 @@
 #define NEWS_H
 #include <sys/types.h>
 
-#define FROM_PID1 3
-
-int takes_news(int file);
+int open_news(void);
 const char *news_value(const char *text, size_t length, const char *key);
 void tell_news(int file, const char *text, size_t length, const char *properties, const char *tag);
 #endif

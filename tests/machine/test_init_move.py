@@ -150,6 +150,52 @@ def test_outgrown_again_it_is_moved_once_more(here: World, disk: Path, bigger: P
     here.power_off()
 
 
+def test_it_goes_back_to_what_it_was_and_the_disk_that_it_left_is_never_taken_for_it(
+    here: World, disk: Path, bigger: Path, third: Path
+) -> None:
+    wanted(here, disk, bigger)
+    start(here, disk, disk, bigger)
+    (mine(here) / "later").write_text("of the new one")
+    assert here.ask("back") == ["ok"]
+    assert f"wanted\t{disk.name}\tback" in here.ask("disks")
+    assert here.ask("back")[-1].startswith("error it goes back already")
+    assert here.ask("forget")[-1].startswith("error the state goes back there")
+    here.power_off()
+    said = start(here, disk, disk, bigger)
+    assert any("it is what it was" in line for line in said), said
+    assert lies_on(here) == disk.name
+    is_whole(here)
+    assert not (mine(here) / "later").exists()
+    assert not [line for line in here.ask("disks") if line.startswith(("wanted", "old"))]
+    shown(here, {"THIRD": third})
+    assert here.ask("move", third.name, "THIRD", str(200 * MIB), "blank") == ["ok"]
+    here.power_off()
+    start(here, disk, disk, bigger, third)
+    here.power_off()
+    start(here, disk, disk, bigger, third)  # three disks with one number, and one of them was left
+    assert lies_on(here) == third.name
+    assert not (mine(here) / "later").exists()
+    here.power_off()
+    start(here, disk, disk, bigger)
+    assert here.status()["machine"][2] == "memory", "what was left is nothing to go on with"
+
+
+def test_that_it_goes_back_can_be_taken_back(here: World, disk: Path, bigger: Path) -> None:
+    wanted(here, disk, bigger)
+    start(here, disk, disk, bigger)
+    (mine(here) / "later").write_text("of the new one")
+    assert here.ask("back") == ["ok"]
+    assert here.ask("stay") == ["ok"]
+    assert not [line for line in here.ask("disks") if line.startswith("wanted")]
+    here.power_off()
+    start(here, disk, disk, bigger)
+    assert lies_on(here) == bigger.name
+    assert (mine(here) / "later").exists()
+    assert here.ask("forget") == ["ok"]
+    assert here.ask("back")[-1] == "error the old state was forgotten"
+    assert here.ask("stay") == ["ok"]
+
+
 def refused(here: World, disk: Path, bigger: Path, why: str) -> None:
     said = start(here, disk, disk, bigger)
     assert any("STAYS WHERE IT IS" in line and why in line for line in said), said

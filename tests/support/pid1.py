@@ -27,6 +27,7 @@ PATIENCE = 2.0
 LOOK = 0.5
 CALM = 4.0
 STILL_TIME = 3.0
+DISK_TIME = 3.0
 SAID = re.compile(r"machine:\s+(\d+\.\d+) (.*)")
 
 ENTER = """
@@ -123,7 +124,14 @@ def compile_pid1(folder: Path) -> Path:
     """PID 1 as a program of this host's, with a runtime of the tests' and less patience."""
     made = folder / "init"
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static"]
-    quickly = {"GRACE": GRACE, "PATIENCE": PATIENCE, "LOOK_INSIDE": LOOK, "UNTIL_CALM": CALM, "STILL_TIME": STILL_TIME}
+    quickly = {
+        "GRACE": GRACE,
+        "PATIENCE": PATIENCE,
+        "LOOK_INSIDE": LOOK,
+        "UNTIL_CALM": CALM,
+        "STILL_TIME": STILL_TIME,
+        "DISK_TIME": DISK_TIME,
+    }
     defines = ['-DRUNTIME="/machine/crun"', '-DGROUPS="/machine/groups"', *(f"-D{name}={n}" for name, n in quickly.items())]
     subprocess.run(["gcc", *flags, *defines, "-o", str(made), *map(str, sorted(SOURCE.glob("*.c")))], check=True)
     return made

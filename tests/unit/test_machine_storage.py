@@ -29,6 +29,8 @@ def test_what_pid_1_says_is_read() -> None:
     there = read([*ANSWER, "wanted\tvdb\tblank", "refused\tit is too small", "old\tvdc"])
     assert (there.state.device, there.state.size, there.state.used) == ("vda6", 4 * GB, GB)
     assert (there.wanted, there.refused, there.old) == ("vdb", "it is too small", "vdc")
+    assert not there.back
+    assert read([*ANSWER, "old\tvdc", "wanted\tvdc\tback"]).back
     told = there.to_json()
     assert told["state"]["device"] == "/dev/vda6"
     assert told["disks"][2] == {

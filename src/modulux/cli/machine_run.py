@@ -34,7 +34,10 @@ def run_machine(
     iso: Annotated[Path | None, Parameter(help=ISO)] = None,
     stick: Annotated[bool, Parameter(help="the ISO image is on a memory stick rather than a CD")] = False,
     usb: Annotated[list[Path] | None, Parameter(help="plug this file in as a memory stick; may be given several times")] = None,
-    more: Annotated[list[Path] | None, Parameter(help="a disk more, in this file; may be given several times")] = None,
+    more: Annotated[
+        list[Path] | None, Parameter(help="a disk more, in this file, also at its next starts; several times")
+    ] = None,
+    no_more: Annotated[bool, Parameter(help="without the disks that it was given by --more")] = False,
     screens: Annotated[int | None, Parameter(help="how many screens its card has; without, what its file says")] = None,
     name: Annotated[str | None, Parameter(help="of the virtual machine and its disk; without, the machine's")] = None,
     memory: Annotated[str | None, Parameter(help="of the virtual machine, such as 512m; without, what its file says")] = None,
@@ -56,6 +59,7 @@ def run_machine(
     """
     from modulux.machine import running as r
     from modulux.machine.emulator import Machine, accelerator, there
+    from modulux.machine.further import further_disks
     from modulux.machine.places import sockets_folder
 
     common = common or Common()
@@ -79,7 +83,7 @@ def run_machine(
         iso=iso,
         stick=stick,
         usb=[there(path) for path in usb or ()],
-        more=[there(path) for path in more or ()],
+        more=further_disks(name, [] if no_more else more, common.report),
         beside=_beside(facts, screens),
     )
     seconds = _boot(running := r.start(name, machine), timeout, common)

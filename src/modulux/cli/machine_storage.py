@@ -21,7 +21,8 @@ def storage(
     *,
     to: Annotated[str | None, Parameter(help="the disk that is to have the state: its device or its id")] = None,
     erase: Annotated[str | None, Parameter(help="the same disk once more, if what it holds may be erased")] = None,
-    stay: Annotated[bool, Parameter(help="take back what --to asked for")] = False,
+    back: Annotated[bool, Parameter(help="go back to what the state was before it was moved, where that lies")] = False,
+    stay: Annotated[bool, Parameter(help="take back what --to or --back asked for")] = False,
     forget_old: Annotated[bool, Parameter(help="remove what the state was before it was moved")] = False,
     yes: Yes = False,
     common: Common | None = None,
@@ -37,12 +38,14 @@ def storage(
     from modulux.machine.running import named
 
     common = common or Common()
-    if sum((to is not None, stay, forget_old)) > 1:
-        raise UsageError("--to, --stay and --forget-old do not go together")
+    if sum((to is not None, back, stay, forget_old)) > 1:
+        raise UsageError("--to, --back, --stay and --forget-old do not go together")
     control = named(name).machine.control
     there = s.look(control)
     if to is not None:
         _move(name, control, s.plan(there, to, erase=erase), yes, common)
+    elif back:
+        _go_back(name, there, control, yes, common)
     elif stay:
         s.take_back(control)
         common.result({"name": name, "wanted": None}, lambda console: console.print("The state stays where it is."))
@@ -67,16 +70,35 @@ def _move(name: str, control: Path, made: Move, yes: bool, common: Common) -> No
     )
 
 
+def _go_back(name: str, there: Storage, control: Path, yes: bool, common: Common) -> None:
+    from modulux.machine.storage import go_back
+
+    old, now = _old(name, there), there.state.device
+    confirm(
+        f"At the next start `{name}` keeps again what it did before its state was moved, on /dev/{old}. "
+        f"What was written since stays on /dev/{now}, and is not used. Go on?",
+        yes,
+    )
+    go_back(control)
+    common.result(
+        {"name": name, "wanted": old, "back": True},
+        lambda console: console.print(f"It goes back when `{name}` is started again. Until then: --stay takes it back."),
+    )
+
+
+def _old(name: str, there: Storage) -> str:
+    if there.old is None:
+        raise StorageError("there is no old state", hint=f"modulux machine storage {name}")
+    return there.old
+
+
 def _forget(name: str, there: Storage, control: Path, yes: bool, common: Common) -> None:
     from modulux.machine.storage import forget_old
 
-    if there.old is None:
-        raise StorageError("there is no old state", hint=f"modulux machine storage {name}")
-    confirm(f"What the state was before it was moved is removed from /dev/{there.old}. Go on?", yes)
+    old = _old(name, there)
+    confirm(f"What the state was before it was moved is removed from /dev/{old}. Go on?", yes)
     forget_old(control)
-    common.result(
-        {"name": name, "forgotten": there.old}, lambda console: console.print(f"/dev/{there.old} holds nothing of it.")
-    )
+    common.result({"name": name, "forgotten": old}, lambda console: console.print(f"/dev/{old} holds nothing of it."))
 
 
 def _show(console: Console, name: str, there: Storage) -> None:
@@ -92,10 +114,10 @@ def _show(console: Console, name: str, there: Storage) -> None:
         table.add_row(f"/dev/{d.name}", str(d.size // 10**6), d.id or "", d.model or "", d.holds, d.use)
     console.print(table)
     if there.wanted:
-        console.print(
-            f"At the next start it is moved to /dev/{there.wanted}. Not after all: modulux machine storage {name} --stay"
-        )
+        how = "it is again what it was on" if there.back else "it is moved to"
+        console.print(f"At the next start {how} /dev/{there.wanted}. Not after all: modulux machine storage {name} --stay")
     if there.refused:
         console.print(f"The last move was refused: {there.refused}")
     if there.old:
-        console.print(f"An old state lies on /dev/{there.old}. Remove it: modulux machine storage {name} --forget-old")
+        verb = f"modulux machine storage {name}"
+        console.print(f"An old state lies on /dev/{there.old}. Back to it: {verb} --back; away with it: {verb} --forget-old")

@@ -68,11 +68,15 @@ class State:
 
 @dataclass(frozen=True)
 class Storage:
-    """State and disks; which disk is to have it at the next start, why the last move was refused, where an old one lies."""
+    """State and disks; which disk is to have it at the next start, why the last move was refused, where an old one lies.
+
+    `back` is whether it goes back to the old one, as that was before it was moved.
+    """
 
     state: State
     disks: tuple[Disk, ...]
     wanted: str | None = None
+    back: bool = False
     refused: str | None = None
     old: str | None = None
 
@@ -81,6 +85,7 @@ class Storage:
             "state": self.state.to_json(),
             "disks": [disk.to_json() for disk in self.disks],
             "wanted": self.wanted,
+            "back": self.back,
             "refused": self.refused,
             "old": self.old,
         }
@@ -101,7 +106,7 @@ class Move:
 
 def read(lines: Sequence[str]) -> Storage:
     """What PID 1 answers to `disks`."""
-    state, disks, other = State(None, 0, 0, 0), [], {}
+    state, disks, other = State(None, 0, 0, 0), [], dict[str, list[str]]()
     for kind, *words in (line.split("\t") for line in lines):
         if kind == "state":
             state = State(None if words[0] == "-" else words[0], *map(int, words[1:4]))
@@ -109,8 +114,10 @@ def read(lines: Sequence[str]) -> Storage:
             id, model = (None if word == "-" else word.strip() for word in words[2:4])
             disks.append(Disk(words[0], int(words[1]), id, model, words[4], words[5]))
         else:
-            other[kind] = words[0]
-    return Storage(state, tuple(disks), other.get("wanted"), other.get("refused"), other.get("old"))
+            other[kind] = words
+    wanted, refused, old = (other.get(kind, [None])[0] for kind in ("wanted", "refused", "old"))
+    back = other.get("wanted", [])[1:] == ["back"]
+    return Storage(state, tuple(disks), wanted, back, refused, old)
 
 
 def look(control: Path) -> Storage:
@@ -168,6 +175,11 @@ def request(control: Path, move: Move) -> None:
         EngineError, NotReadyError: as `ask`.
     """
     ask(control, *move.words)
+
+
+def go_back(control: Path) -> None:
+    """Have it go back, at the next start, to what it was before it was moved, where that lies. Raises as `ask`."""
+    ask(control, "back")
 
 
 def take_back(control: Path) -> None:

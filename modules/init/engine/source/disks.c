@@ -3,7 +3,8 @@
  *   disks                    the state: DEVICE, bytes of its file system, used, free; each disk: NAME BYTES ID MODEL HOLDS USE; what is wanted, why
  *                            the last move was refused, and the disk on which an old state lies
  *   move NAME ID BYTES HOW   at the next start the state is taken to that disk (move.c). HOW is blank or erase
- *   stay                     that is no longer wanted
+ *   back                     at the next start it is what it was before it was moved, on the disk that it was moved from
+ *   stay                     neither is any longer wanted
  *   forget                   what the state was before it was moved is removed, but for the word that it was moved */
 #include "init.h"
 #include "move.h"
@@ -22,7 +23,7 @@
 #include <unistd.h>
 
 #define OLD RUN "/old"
-#define FORGOTTEN MOVE "/forgotten" /* the old state is no more than the word that it was moved */
+#define FORGOTTEN OLD "/move/forgotten" /* the old state is no more than the word that it was moved */
 
 /* The disk or partition that is mounted at /state; "" when it lies in memory. */
 static void state_device(char *name, size_t size) {
@@ -112,6 +113,14 @@ static int old_device(const char *state, char *path, size_t size) {
   return *state && strcmp(wanted, "none") && find_disk(wanted, path, size, 0) && strcmp(strrchr(path, '/') + 1, state);
 }
 
+/* In a mount namespace of this process, which is to end. */
+static int mount_old(const char *path, unsigned long flags) {
+  folders(OLD, 0700);
+  if (unshare(CLONE_NEWNS)) return -1;
+  mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL); /* where systemd shares it */
+  return mount(path, OLD, "ext4", flags | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
 static int show_disks(void) {
   char state[64], text[512], path[128];
   struct statvfs facts;
@@ -132,7 +141,9 @@ static int show_disks(void) {
   globfree(&all);
   if (read_move(WANTED, &move)) tell("wanted\t%s\t%s\n", move.name, move.how);
   if (read_text(REFUSED, text, sizeof text)) tell("refused\t%s\n", text);
-  if (access(FORGOTTEN, F_OK) && old_device(state, path, sizeof path)) tell("old\t%s\n", strrchr(path, '/') + 1);
+  if (!old_device(state, path, sizeof path) || mount_old(path, MS_RDONLY) || access(FORGOTTEN, F_OK) == 0) return 0;
+  tell("old\t%s\n", strrchr(path, '/') + 1);
+  if (access(OLD "/move/left", F_OK) == 0) tell("wanted\t%s\tback\n", strrchr(path, '/') + 1);
   return 0;
 }
 
@@ -152,7 +163,7 @@ static int want(char **words) {
   for (int i = 1; i < 5; i++)
     if (!words[i]) return tell("error move NAME ID BYTES HOW\n");
   if (strcmp(words[4], "blank") && strcmp(words[4], "erase")) return tell("error HOW is blank or erase\n");
-  snprintf(text, sizeof text, "%s %s %s %s\n", words[1], words[2], words[3], words[4]);
+  snprintf(text, sizeof text, "%s %s %s %s %u\n", words[1], words[2], words[3], words[4], generation_at(GENERATION));
   folders(MOVE, 0700);
   if (write_text(WANTED ".new", text) || !read_move(WANTED ".new", &move)) return refuse("it cannot be noted");
   make_sure("/state");
@@ -162,23 +173,51 @@ static int want(char **words) {
   return 0;
 }
 
+/* Mounted at OLD, to be written; 0 when it has been said why not. */
+static int open_old(void) {
+  char state[64], path[128];
+  state_device(state, sizeof state);
+  if (!old_device(state, path, sizeof path)) return tell("error there is no old state\n"), 0;
+  if (mount_old(path, 0)) return refuse("the old state cannot be looked at"), 0;
+  return access(FORGOTTEN, F_OK) ? 1 : (tell("error the old state was forgotten\n"), 0);
+}
+
+/* What the old state says of itself is changed by one rename. */
+static int rename_old(const char *from, const char *to) {
+  if (rename(from, to)) return refuse("the old state cannot be written");
+  make_sure(OLD);
+  return umount(OLD) ? refuse("not all is written") : 0;
+}
+
+static int back(void) {
+  struct move move;
+  char text[32];
+  if (!open_old()) return 1;
+  if (!read_move(OLD "/move/moved", &move)) return tell("error it goes back already, or was never moved\n");
+  snprintf(text, sizeof text, "%u\n", generation_at(GENERATION) + 1);
+  if (write_text(OLD "/move/generation", text)) return refuse("the old state cannot be written"); /* what `moved` says is still of the one before */
+  make_sure(OLD);
+  unlink(WANTED);
+  make_sure("/state");
+  return rename_old(OLD "/move/moved", OLD "/move/left");
+}
+
 static int stay(void) {
+  char state[64], path[128];
   if (unlink(WANTED) && errno != ENOENT) return refuse("it cannot be taken back");
   unlink(REFUSED);
   make_sure("/state");
-  return 0;
+  state_device(state, sizeof state);
+  if (!old_device(state, path, sizeof path) || mount_old(path, 0)) return 0;
+  return access(OLD "/move/left", F_OK) ? 0 : rename_old(OLD "/move/left", OLD "/move/moved");
 }
 
-/* In a mount namespace of this process, which is to end. */
 static int forget(void) {
-  char state[64], path[128], inside[400];
-  state_device(state, sizeof state);
-  if (!old_device(state, path, sizeof path)) return tell("error there is no old state\n");
-  folders(OLD, 0700);
-  if (unshare(CLONE_NEWNS)) return refuse("the old state cannot be looked at");
-  mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL); /* where systemd shares it */
-  if (mount(path, OLD, "ext4", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return refuse("the old state cannot be looked at");
-  if (access(OLD "/move/moved", F_OK)) return tell("error what lies on %s is no state that was moved\n", path);
+  char inside[400];
+  if (!open_old()) return 1;
+  if (access(OLD "/move/moved", F_OK)) return tell("error the state goes back there at the next start, or was never moved from there\n");
+  if (write_text(FORGOTTEN, "yes\n")) return refuse("the old state cannot be written");
+  make_sure(OLD); /* what is half removed is nothing to go back to */
   DIR *list = opendir(OLD);
   for (struct dirent *entry; list && (entry = readdir(list));) {
     if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || !strcmp(entry->d_name, "move") || !strcmp(entry->d_name, ".modulux")) continue;
@@ -187,15 +226,12 @@ static int forget(void) {
   }
   if (list) closedir(list);
   make_sure(OLD);
-  if (umount(OLD)) return refuse("not all is written");
-  folders(MOVE, 0700);
-  write_text(FORGOTTEN, "yes\n");
-  make_sure("/state");
-  return 0;
+  return umount(OLD) ? refuse("not all is written") : 0;
 }
 
 int obey_disks(char **words) {
   if (!strcmp(words[0], "disks")) return show_disks();
   if (!strcmp(words[0], "move")) return want(words);
+  if (!strcmp(words[0], "back")) return back();
   return !strcmp(words[0], "stay") ? stay() : forget();
 }

@@ -16,6 +16,9 @@
 #define RUNTIME "/usr/bin/crun"
 #endif
 #define USER 1000
+#ifndef DISK_TIME
+#define DISK_TIME 20.0 /* seconds in which a disk that is named must have come */
+#endif
 #define NEVER 1e9 /* seconds */
 
 /* say.c: what both stages need */

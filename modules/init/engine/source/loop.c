@@ -107,7 +107,7 @@ static void mount_system(void) {
   attach("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "ptmxmode=0666,mode=0620,gid=5");
   mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=16m");
   argument("store", wanted, sizeof wanted);
-  if (strcmp(wanted, "none") && find_disk(wanted, disk, sizeof disk, 20) && check_disk("store", disk, sizeof disk)) attach(disk, "/store", "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
+  if (strcmp(wanted, "none") && find_disk(wanted, disk, sizeof disk, DISK_TIME) && check_disk("store", disk, sizeof disk)) attach(disk, "/store", "erofs", MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
   wait_for_beside();
   mount_state();
   say("mounted");

@@ -2,7 +2,8 @@
  *
  * Whatever happens, exactly one disk has the state. Until `begun` is renamed to `moved` on the old one, which is the one step that decides, that is
  * the old one; the new one is nothing that anybody knows until all but its first bytes has been copied and compared. Who starts from a disk
- * that says `moved` looks for the other one by the file system's own number, which both have. */
+ * that says `moved` looks for the other one by the file system's own number, which both have. A state that went back to a disk is of another
+ * generation, so that one which was left is not taken for it. */
 #include "init.h"
 #include "move.h"
 #include <errno.h>
@@ -18,9 +19,9 @@
 
 #define BEGUN MOVE "/begun"     /* what was wanted, once the disk has been written to */
 #define MOVED MOVE "/moved"     /* the same, once the other disk has the state */
+#define LEFT MOVE "/left"       /* that was `moved`, and is no longer wanted: this disk has the state again, as it was (disks.c) */
 #define BESIDE RUN "/beside"    /* where another disk is mounted */
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOATIME)
-#define PATIENCE_FOR_DISKS 20.0 /* seconds */
 #define EDGE (1 << 20)          /* bytes at both ends of a disk, where what it holds is told */
 
 enum rank { NONE, ARRIVED, STATE }; /* ARRIVED: it is the state if no other disk is */
@@ -28,9 +29,16 @@ enum rank { NONE, ARRIVED, STATE }; /* ARRIVED: it is the state if no other disk
 int read_move(const char *path, struct move *move) {
   char text[512];
   unsigned long long bytes;
-  if (!read_text(path, text, sizeof text) || sscanf(text, "%63s %127s %llu %15s", move->name, move->id, &bytes, move->how) != 4) return 0;
+  move->generation = 0;
+  if (!read_text(path, text, sizeof text)) return 0;
+  if (sscanf(text, "%63s %127s %llu %15s %u", move->name, move->id, &bytes, move->how, &move->generation) < 4) return 0;
   move->bytes = bytes;
   return !strchr(move->name, '/');
+}
+
+unsigned generation_at(const char *path) {
+  char text[32];
+  return read_text(path, text, sizeof text) ? strtoul(text, NULL, 10) : 0;
 }
 
 /* What a disk calls itself, wherever it is plugged in: a word, "-" if nothing. */
@@ -89,7 +97,7 @@ static int is_meant(const struct move *move, const char *name) {
 
 /* Calls it with the name of each disk until it says that this is the one; waits for disks that come late. */
 static int find(int (*is_it)(const char *name, const void *what), const void *what, char *name, size_t size) {
-  for (double end = now() + PATIENCE_FOR_DISKS;; usleep(100000)) {
+  for (double end = now() + DISK_TIME;; usleep(100000)) {
     glob_t all = {0};
     int found = 0;
     glob("/sys/class/block/*", 0, NULL, &all);
@@ -196,18 +204,19 @@ static int carry_out(const char *disk, char *target, size_t size) {
 struct sought {
   const char *disk; /* the one that it is not */
   unsigned char uuid[16];
+  unsigned generation;
   enum rank rank;
 };
 
 /* Journals are replayed: what a disk says of itself may lie there. */
-static enum rank rank_of(const char *name) {
+static enum rank rank_of(const char *name, unsigned generation) {
   struct move move;
   char path[128];
   snprintf(path, sizeof path, "/dev/%s", name);
   folders(BESIDE, 0700);
   if (mount(path, BESIDE, "ext4", FLAGS | MS_RDONLY, NULL)) return NONE;
   enum rank rank = STATE;
-  if (access(BESIDE "/move/moved", F_OK) == 0) rank = NONE;
+  if (access(BESIDE "/move/moved", F_OK) == 0 || generation_at(BESIDE "/move/generation") < generation) rank = NONE;
   else if (read_move(BESIDE "/move/begun", &move) && is_meant(&move, name)) rank = ARRIVED; /* a copy: it has what was noted on the old one */
   umount(BESIDE);
   return rank;
@@ -221,7 +230,13 @@ static int is_sought(const char *name, const void *what) {
   int file = open_named(name, O_RDONLY | O_EXCL);
   int same = file >= 0 && ext4_facts(file, &bytes, uuid) && !memcmp(uuid, sought->uuid, sizeof uuid);
   if (file >= 0) close(file);
-  return same && rank_of(name) >= sought->rank;
+  return same && rank_of(name, sought->generation) >= sought->rank;
+}
+
+static void forget_moves(void) {
+  static const char *const files[] = {BEGUN, WANTED, REFUSED, LEFT, NULL};
+  for (int i = 0; files[i]; i++) unlink(files[i]);
+  sync_at("/state");
 }
 
 /* The state that is mounted is of `disk`. Not 0: it lies on `other` now, which is empty if that is not there. */
@@ -231,10 +246,12 @@ int moved_elsewhere(const char *disk, char *other, size_t size) {
   uint64_t bytes;
   struct move move;
   const char *called = strrchr(disk, '/') + 1;
-  if (read_move(BEGUN, &move) && is_meant(&move, called)) remove_tree(MOVE), sync_at("/state"); /* it is the copy, and was taken */
+  if (read_move(BEGUN, &move) && is_meant(&move, called)) forget_moves(); /* it is the copy, and was taken */
+  if (access(LEFT, F_OK) == 0 && access(MOVED, F_OK)) say("state: it is what it was on %s before it was moved", disk), forget_moves();
   if ((access(BEGUN, F_OK) == 0 || access(WANTED, F_OK) == 0) && carry_out(disk, other, size)) return 1;
   *other = 0;
   if (access(MOVED, F_OK)) return 0;
+  if (read_move(MOVED, &move)) sought.generation = move.generation;
   int file = open(disk, O_RDONLY | O_CLOEXEC);
   int known = file >= 0 && ext4_facts(file, &bytes, sought.uuid);
   if (file >= 0) close(file);

@@ -130,7 +130,7 @@ void mount_state(void) {
   uint64_t blocks = 0, block = 1024;
   int named = argument("state", wanted, sizeof wanted);
   if (!strcmp(wanted, "none")) return in_memory("none was given", "");
-  if (!find_disk(wanted, disk, sizeof disk, named ? 20 : 1)) return in_memory("the disk is not there", wanted);
+  if (!find_disk(wanted, disk, sizeof disk, named ? DISK_TIME : 1)) return in_memory("the disk is not there", wanted);
   grow_partition(disk);
   enum look look = look_at(disk, &blocks, &block);
   if (look == UNREADABLE) return in_memory("the disk cannot be read, or is too small", disk);

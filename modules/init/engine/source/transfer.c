@@ -76,7 +76,7 @@ int take(int file, uint64_t at, uint64_t size, void (*note)(uint64_t at)) {
 
 static const char *const of_slots[] = {"slots", "clear", "receive", "place", "rollback", NULL};
 static const char *const of_updates[] = {"plan", "description", "updates", "bring", "propose", NULL};
-static const char *const of_disks[] = {"disks", "move", "stay", "forget", NULL};
+static const char *const of_disks[] = {"disks", "move", "back", "stay", "forget", NULL};
 
 static int is_among(const char *verb, const char *const verbs[]) {
   for (int i = 0; verbs[i]; i++)

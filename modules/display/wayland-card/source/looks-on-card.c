@@ -1,0 +1,61 @@
+/* looks AREA...: ends with 0 once each of these areas of the compositor's first screen is drawn (areas.h); with 1, and the first that is not,
+ * after some seconds. grim has the compositor copy what it shows. One whose virtual terminal is not seen shows nothing, and so there is nothing
+ * to look at: then what the session says of itself must do. */
+#include "areas.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOCKET "/run/modulux/wayland/wayland-0"
+#define LARGEST 16384 /* pixels, each way */
+
+static char copy[128];
+static struct screen screen;
+static unsigned char *picture;
+
+static int read_area(int x, int y, int width, int height, unsigned *pixels) {
+  for (int line = y; line < y + height; line++) {
+    const unsigned char *at = picture + 3 * ((size_t)line * screen.width + x);
+    for (int i = 0; i < width; i++, at += 3) *pixels++ = at[0] << 16 | at[1] << 8 | at[2];
+  }
+  return 1;
+}
+
+static int seen(void) {
+  const char *own = getenv("MODULUX_TERMINAL");
+  char name[32] = "";
+  FILE *file = fopen("/sys/class/tty/tty0/active", "r");
+  if (!file) return 1;
+  int known = fscanf(file, "tty%31s", name) == 1;
+  fclose(file);
+  return !known || !own || !strcmp(own, name);
+}
+
+/* A picture of the first screen, as binary PPM of 8 bits. */
+static const struct screen *take(void) {
+  int width, height;
+  const struct screen *whole = NULL;
+  if (!seen()) exit(0);
+  FILE *shot = popen(copy, "r");
+  if (!shot) return NULL;
+  if (fscanf(shot, "P6 %d %d 255", &width, &height) == 2 && fgetc(shot) != EOF && width > 0 && height > 0 && width <= LARGEST && height <= LARGEST) {
+    size_t size = (size_t)3 * width * height;
+    free(picture);
+    picture = malloc(size);
+    screen = (struct screen){width, height, read_area};
+    if (picture && fread(picture, 1, size, shot) == size) whole = &screen;
+  }
+  return pclose(shot) ? NULL : whole;
+}
+
+int main(int count, char **words) {
+  char first[64] = "";
+  setenv("WAYLAND_DISPLAY", SOCKET, 1);
+  FILE *screens = seen() ? popen("wlr-randr", "r") : NULL;
+  int known = screens && fscanf(screens, "%63[A-Za-z0-9-]", first) == 1;
+  if (screens) pclose(screens);
+  if (!seen()) return 0;
+  if (!known) return fprintf(stderr, "the compositor does not answer\n"), 1;
+  snprintf(copy, sizeof copy, "exec timeout 5 grim -t ppm -o %s - 2>/dev/null", first);
+  return look_until_drawn(take, words + 1, count - 1);
+}

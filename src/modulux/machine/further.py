@@ -1,0 +1,35 @@
+"""Disks that a virtual machine has beside its own (`machine run --more`), remembered from one start to the next: its state may lie there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from modulux.machine.emulator import there
+from modulux.machine.places import disks_folder
+from modulux.report import Note, Report
+
+
+def further_disks(name: str, named: Sequence[Path] | None, report: Report) -> list[Path]:
+    """The files of such disks: those that are named, which are remembered, or else those that were.
+
+    Args:
+        named: None where nothing was said; an empty list has them forgotten.
+
+    Raises:
+        NotFoundError: a file that was named is not there.
+    """
+    kept = disks_folder(name) / "more.json"
+    if named is not None:
+        found = [there(path) for path in named]
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps([str(path) for path in found]) + "\n")
+        return found
+    try:
+        remembered = [Path(word) for word in json.loads(kept.read_text())]
+    except (OSError, ValueError):
+        return []
+    for path in remembered:
+        report(Note(f"its further disk {path}" if path.exists() else f"its further disk {path} is not there any more"))
+    return [path for path in remembered if path.exists()]

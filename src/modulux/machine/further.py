@@ -1,4 +1,4 @@
-"""Disks that a virtual machine has beside its own (`machine run --more`), remembered from one start to the next: its state may lie there."""
+"""Disks that a virtual machine has beside its own (`machine run --more`), also at its next starts: its state may lie there."""
 
 from __future__ import annotations
 

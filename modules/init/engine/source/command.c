@@ -64,8 +64,8 @@ static void eject(struct client *client, const char *name) {
   if (!client->acting) conclude(client, "no memory stick %s is mounted", name);
 }
 
-static void leave_to_systemd(struct client *client, char **words) {
-  client->acting = start(words, client->file);
+static void leave_to_journal(struct client *client, const struct job *job) {
+  client->acting = start(log_words(job->name), client->file);
   if (client->acting < 0) conclude(client, "cannot start: %s", strerror(errno));
 }
 
@@ -128,8 +128,6 @@ void obey(struct client *client, char *line) {
     if (!strcmp(verb, of_jobs[i]) && !job) return conclude(client, "there is no container %s", count > 1 ? words[1] : "without a name");
   if (!strcmp(verb, "act") && job->phase != RUNNING) return conclude(client, "%s does not run", job->name);
   if (!strcmp(verb, "act")) return act(client, words + 1);
-  char **by_systemd = under_systemd ? systemd_words(verb, job ? job->name : NULL) : NULL;
-  if (by_systemd) return leave_to_systemd(client, by_systemd);
   if (!strcmp(verb, "status")) status(file);
   else if (!strcmp(verb, "processes")) each_process(tell_process, file);
   else if (!strcmp(verb, "terminals")) each_terminal(tell_terminal, file);
@@ -142,6 +140,7 @@ void obey(struct client *client, char *line) {
   else if (!strcmp(verb, "start")) ; /* it does */
   else if (!strcmp(verb, "stop")) stop_job(job);
   else if (!strcmp(verb, "restart")) restart_job(job);
+  else if (!strcmp(verb, "log") && under_systemd) return leave_to_journal(client, job);
   else if (!strcmp(verb, "log")) show_log(file, job);
   else if (!strcmp(verb, "poweroff")) end_machine(RB_POWER_OFF, "asked to power off");
   else if (!strcmp(verb, "reboot")) end_machine(RB_AUTOBOOT, "asked to start again");

@@ -251,7 +251,8 @@ double advance_watched(struct job *job);
 void start_unit(struct job *job);
 void stop_unit(struct job *job);
 pid_t read_units(void);
-char **systemd_words(const char *verb, const char *name);
+char **log_words(const char *name);
+void end_by_systemd(int how);
 void unit_of(const char *name, char *unit, size_t size);
 
 /* processes.c: who runs */

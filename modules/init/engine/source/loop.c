@@ -19,6 +19,7 @@
 #define AT_ONCE 256
 
 int ending;
+static int leaving;
 static int poller = -1;
 static struct {
   void (*call)(int file, void *what);
@@ -40,6 +41,7 @@ void unwatch(int file) {
 
 void end_machine(int how, const char *why) {
   if (!ending) say("ending: %s", why);
+  if (!ending && under_systemd) end_by_systemd(how);
   ending = how;
 }
 
@@ -59,7 +61,8 @@ static void on_signal(int file, void *what) {
   struct signalfd_siginfo facts;
   (void)what;
   while (read(file, &facts, sizeof facts) == sizeof facts) {
-    if (facts.ssi_signo == SIGINT) end_machine(RB_AUTOBOOT, "Ctrl-Alt-Del");
+    if (under_systemd) leaving = 1; /* it is this program that is to end, not the machine */
+    else if (facts.ssi_signo == SIGINT) end_machine(RB_AUTOBOOT, "Ctrl-Alt-Del");
     else if (facts.ssi_signo == SIGTERM) end_machine(RB_AUTOBOOT, "SIGTERM");
     else if (facts.ssi_signo == SIGUSR1) end_machine(RB_HALT_SYSTEM, "SIGUSR1");
     else if (facts.ssi_signo == SIGUSR2 || facts.ssi_signo == SIGPWR) end_machine(RB_POWER_OFF, "told to power off");
@@ -92,8 +95,8 @@ static int turn(double wait) {
 void supervise(void) {
   for (double wait = 0;;) {
     int more = turn(wait);
-    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending ? end_jobs() : NEVER, advance_slot(), advance_terminals(), advance_changes(), advance_still(), advance_troubles(), advance_logs(), advance_answers()};
-    if (ending && (wants[4] == 0 || under_systemd)) return;
+    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending && !under_systemd ? end_jobs() : NEVER, advance_slot(), advance_terminals(), advance_changes(), advance_still(), advance_troubles(), advance_logs(), advance_answers()};
+    if (leaving || (ending && wants[4] == 0)) return;
     wait = more ? 0 : NEVER;
     for (size_t i = 0; i < sizeof wants / sizeof *wants; i++)
       if (wants[i] < wait) wait = wants[i];

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,13 +116,15 @@ pid_t read_units(void) {
   return tell_systemd("--quiet", "daemon-reload", NULL);
 }
 
-/* What of the commands is systemd's to do: the words that do it; NULL when it is not. */
-char **systemd_words(const char *verb, const char *name) {
+/* What has systemd's journal say what a container has said. */
+char **log_words(const char *name) {
   static char unit[192];
-  static char *ended[] = {SYSTEMCTL, "--no-block", NULL, NULL};
-  static char *logged[] = {"/usr/bin/journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=200", "--unit", unit, NULL};
-  if (!strcmp(verb, "log")) return unit_of(name, unit, sizeof unit), logged;
-  if (strcmp(verb, "poweroff") && strcmp(verb, "reboot")) return NULL;
-  ended[2] = (char *)verb;
-  return ended;
+  static char *words[] = {"/usr/bin/journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=200", "--unit", unit, NULL};
+  unit_of(name, unit, sizeof unit);
+  return words;
+}
+
+/* `how` is what reboot(2) would be told. */
+void end_by_systemd(int how) {
+  tell_systemd("--no-block", how == RB_POWER_OFF ? "poweroff" : how == (int)RB_HALT_SYSTEM ? "halt" : "reboot", NULL);
 }

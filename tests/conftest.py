@@ -11,6 +11,8 @@ from tests.support.cli import Cli
 
 ENGINES = ["podman", "docker"]
 DESKTOPS = ["xfce", "openbox", "mixed"]
+BESIDE = ["unit", "machine"]
+"""Folders of tests that keep out of the engines' way, so that they may run beside all others (`pytest -n 2 --dist loadgroup`)."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -22,6 +24,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [i for i in items if i.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
         items[:] = [i for i in items if i not in slow]
+    for item in items:
+        beside = item.path.relative_to(config.rootpath / "tests").parts[0] in BESIDE
+        item.add_marker(pytest.mark.xdist_group("beside" if beside else "engines"))
     for item in [i for i in items if i.get_closest_marker("one_engine")]:
         call = getattr(item, "callspec", None)
         if call is not None and call.params.get("cli") == "docker":

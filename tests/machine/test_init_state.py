@@ -35,6 +35,7 @@ def files(disk: Path, path: str) -> str:
 def test_a_blank_disk_is_made_into_a_state_once_and_keeps(here: World, disk: Path) -> None:
     boot(here, disk, "volume /state/volumes/home one /nowhere")
     assert any("a file system was made" in line for line in here.console())
+    assert not any("in its place" in line for line in here.console()), "nothing was restored"
     (here.inside / "state/volumes/home/letter").write_text("dear")
     assert here.status()["machine"][2] == "kept"
     here.power_off()

@@ -153,8 +153,9 @@ static int folder(const char *path) {
  * decided before the power went. Nothing that stands on them may run. */
 int take_laid(void) {
   struct dirent *one;
-  int failed = 0, why = 0, laid = folder(LAID), volumes = folder(VOLUMES);
-  if (laid < 0) return close(volumes), errno != ENOENT && errno != ENOTDIR;
+  int failed = 0, why = 0, laid = folder(LAID);
+  if (laid < 0) return errno != ENOENT && errno != ENOTDIR;
+  int volumes = folder(VOLUMES);
   if (mkdir(BEFORE, 0700) == 0) lchown(BEFORE, USER, USER);
   int before = folder(BEFORE);
   DIR *all = fdopendir(laid);

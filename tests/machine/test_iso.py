@@ -18,7 +18,7 @@ from modulux.machine.console import connect
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3000)]
 
 NAME = "t-iso"
-DISK = 1024**3
+DISK = 2 * 1024**3
 
 
 def built(folder: Path, init: str = "engine") -> Path:
@@ -61,7 +61,7 @@ def install(machine: Virtual, medium: str) -> None:
         talk = Talk(line)
         talk.answer("")
         listed = talk.until("Which disk.*:")
-        assert re.search(r"vda +1\.0 GB.*holds: nothing known", listed), listed
+        assert re.search(r"vda +2\.1 GB.*holds: nothing known", listed), listed
         assert re.search(rf"{medium} .*\n(    {medium}.*\n)*.*NOT this one: the medium", listed), listed
         talk.answer(medium)
         talk.until(f"{medium}: the medium that this was started from")

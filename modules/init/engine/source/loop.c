@@ -61,6 +61,7 @@ static void on_signal(int file, void *what) {
   struct signalfd_siginfo facts;
   (void)what;
   while (read(file, &facts, sizeof facts) == sizeof facts) {
+    if (facts.ssi_signo == SIGCHLD) continue; /* they are looked for anyway */
     if (under_systemd) leaving = 1; /* it is this program that is to end, not the machine */
     else if (facts.ssi_signo == SIGINT) end_machine(RB_AUTOBOOT, "Ctrl-Alt-Del");
     else if (facts.ssi_signo == SIGTERM) end_machine(RB_AUTOBOOT, "SIGTERM");

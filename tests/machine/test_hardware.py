@@ -195,3 +195,19 @@ def test_a_keyboard_that_comes_later_works_on_wayland(machine: Virtual) -> None:
     terminal = f"modulux.{SECOND}.terminal"
     wait_for(lambda: machine.inside(terminal, "cat ~/Documents/later 2>/dev/null || true") == "later", "what was typed")
     assert int(machine.inside(f"modulux.{SECOND}.wayland-card", f"wc -c < {heard}")) > 0
+
+
+def looks(machine: Virtual, *areas: str) -> int:
+    """How the compositor's `looks` ends: 124 when it goes on looking for ten seconds."""
+    script = f"timeout 10 /usr/lib/modulux/looks {' '.join(areas)}; echo $?"
+    return int(machine.inside(f"modulux.{SECOND}.wayland-card", script).splitlines()[-1])
+
+
+def test_a_compositor_tells_whether_its_screen_is_drawn_while_it_is_seen(machine: Virtual) -> None:
+    ready = [line.split("\t") for line in machine.ask("plan") if line.startswith("look\t")]
+    (own,) = [words for words in ready if words[2] == f"modulux.{SECOND}.wayland-card"]
+    machine.cli.run("machine", "show", NAME, SECOND)
+    wait_for(lambda: looks(machine, *own[4:]) == 0, "the desktop is drawn")
+    assert looks(machine, "0,0,1,1,2") == 124, "a pixel has one colour"
+    machine.cli.run("machine", "show", NAME, FIRST)
+    wait_for(lambda: looks(machine, "0,0,1,1,2") == 0, "one that is not seen is not looked at")

@@ -1,6 +1,7 @@
 """What PID 1 is told: every layer, volume and container, in an order in which it can be done."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,15 @@ def test_whether_it_is_drawn_is_asked_of_the_display_that_can_tell(plan: Plan) -
     assert look[2:4] == ["modulux.openbox.xvfb", "/looks"]
     assert look[4:]
     assert all(len(area.split(",")) in (5, 6) for area in look[4:])
+
+
+@pytest.mark.parametrize(("display", "session"), [("xorg", "openbox"), ("wayland-card", "labwc")])
+def test_displays_on_a_card_can_tell(display: str, session: str) -> None:
+    desktop = {"name": "d", "display": "wayland" if session == "labwc" else "xvfb", "sessions": [session]}
+    machine = Machine.model_validate({"name": "m", "desktops": [{"desktop": desktop}], "display": display})
+    made = lines(plan_machine(machine, Catalog([shipped("modules")]), lambda word: load(Path(word), Desktop)))
+    looked = [line for line in made if line[0] == "look"]
+    assert [line[1:4] for line in looked] == [[f"modulux.d.{session}", f"modulux.d.{display}", "/usr/lib/modulux/looks"]]
 
 
 def test_who_waited_for_anothers_socket_is_ended_before_it(plan: Plan) -> None:

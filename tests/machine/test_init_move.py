@@ -160,6 +160,7 @@ def test_it_goes_back_to_what_it_was_and_the_disk_that_it_left_is_never_taken_fo
     assert f"wanted\t{disk.name}\tback" in here.ask("disks")
     assert here.ask("back")[-1].startswith("error it goes back already")
     assert here.ask("forget")[-1].startswith("error the state goes back there")
+    assert here.ask("move", bigger.name, "LARGE", str(160 * MIB), "erase")[-1].startswith("error it goes back")
     here.power_off()
     said = start(here, disk, disk, bigger)
     assert any("it is what it was" in line for line in said), said
@@ -194,6 +195,23 @@ def test_that_it_goes_back_can_be_taken_back(here: World, disk: Path, bigger: Pa
     assert here.ask("forget") == ["ok"]
     assert here.ask("back")[-1] == "error the old state was forgotten"
     assert here.ask("stay") == ["ok"]
+
+
+def test_what_was_forgotten_in_part_is_forgotten_for_good_and_not_gone_back_to(
+    here: World, disk: Path, bigger: Path, tmp_path: Path
+) -> None:
+    wanted(here, disk, bigger)
+    start(here, disk, disk, bigger)
+    here.power_off()
+    (tmp_path / "begun").write_text("begun\n")
+    do("debugfs", "-w", "-R", f"write {tmp_path / 'begun'} /move/forgotten", disk)
+    start(here, disk, disk, bigger)
+    assert f"old\t{disk.name}" in here.ask("disks")
+    assert here.ask("back")[-1] == "error the old state was forgotten in part"
+    assert here.ask("forget") == ["ok"]
+    assert f"old\t{disk.name}" not in here.ask("disks")
+    here.power_off()
+    assert "letter" not in do("debugfs", "-R", "ls /volumes/home", disk)
 
 
 def refused(here: World, disk: Path, bigger: Path, why: str) -> None:

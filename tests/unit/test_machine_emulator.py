@@ -66,8 +66,11 @@ def test_the_serial_line_is_kept_and_can_be_answered(built: Path) -> None:
 
 
 def test_a_fresh_one_leaves_its_disk_as_it_is(built: Path) -> None:
-    argv = Machine(built, built / "s", None, 512 * 1024**2, disk=built / "disk.img", fresh=True).argv()
-    assert any("disk.img" in word and "snapshot=on" in word for word in argv)
+    (built / "more.img").touch()
+    disk, more = built / "disk.img", [built / "more.img"]
+    argv = Machine(built, built / "s", None, 512 * 1024**2, disk=disk, more=more, fresh=True).argv()
+    for name in ("disk.img", "more.img"):
+        assert any(name in word and "snapshot=on" in word for word in argv)
 
 
 def test_what_the_firmware_remembers_is_kept(built: Path, ovmf: Path) -> None:

@@ -27,7 +27,7 @@ after\td.session\td.x
 after\td.app\td.session
 ready\td.x\t/run/machine/volumes/x/X0
 """
-SAID = """system\tv1\tkept
+SAID = """system\tv1\tkept\tengine
 room\t1000000
 file\t{known}
 container\td.x\tshipped\tready\t{own}\t-\t-
@@ -96,6 +96,12 @@ def test_words_of_the_module_may_change_and_what_was_given_to_it_at_the_start_ma
         u.refuse_more(there(), "d.other", [], HAS)
 
 
+def test_a_file_that_says_another_init_is_refused() -> None:
+    u.refuse_other_init(there(), "engine")
+    with pytest.raises(ResolveError, match="runs with `init: engine`, and its file says `systemd`"):
+        u.refuse_other_init(there(), "systemd")
+
+
 def test_who_depends_on_it_is_started_again_however_far() -> None:
     assert u.again(there(), "d.x") == ("d.session", "d.app")
     assert u.again(there(), "d.app") == ()
@@ -125,7 +131,7 @@ def test_only_what_is_missing_is_sent_and_there_is_room_for_it(tmp_path: Path) -
     assert next(size for _, size in new.missing(there())) == 5000
     assert 5000 not in [size for _, size in new.missing(there(known=new.layers[0].sum))]
     u.check_room(new, there())
-    small = u.read([f"system\tv1\tkept\nroom\t{4000}"][0].splitlines())
+    small = u.read([f"system\tv1\tkept\tengine\nroom\t{4000}"][0].splitlines())
     with pytest.raises(HostError, match=r"has 0\.0 MB, and the machine's state has room"):
         u.check_room(new, small)
 
@@ -154,7 +160,11 @@ def test_the_verdict_is_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyP
     answers = iter(["trial\t-", "trial\tready", "failed\t-", "failed\tready"])
 
     def asked(_control: Path, *words: str) -> list[str]:
-        return [] if words[0] == "try" else f"system\tv1\tkept\nroom\t1\ncontainer\td.x\t{next(answers)}\t-\t-\t-".splitlines()
+        return (
+            []
+            if words[0] == "try"
+            else f"system\tv1\tkept\tengine\nroom\t1\ncontainer\td.x\t{next(answers)}\t-\t-\t-".splitlines()
+        )
 
     monkeypatch.setattr(u, "ask", asked)
     with pytest.raises(NotReadyError, match="runs as before"):

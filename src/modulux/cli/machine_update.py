@@ -55,6 +55,7 @@ def update(
     control = running.machine.control
     with lock(f"machine-update-{name}"), tempfile.TemporaryDirectory() as folder:
         there = u.look(control)
+        u.refuse_other_init(there, found.machine.init)
         parts = Parts(common.catalog, common.driver, common.sources, common.report)
         new = made(container, plan, there, parts, init=found.machine.init, accelerator=running.machine.accelerator)
         if new is None:

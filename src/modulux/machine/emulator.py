@@ -152,9 +152,9 @@ class Machine:
         return f"file={disk},format=raw"
 
     def _more(self) -> list[str]:
-        words = []
+        words, passing = [], ",snapshot=on" if self.fresh else ""
         for number, file in enumerate(self.more):
-            words += ["-drive", f"{self.written(file)},if=none,id=more{number},discard=unmap"]
+            words += ["-drive", f"{self.written(file)},if=none,id=more{number},discard=unmap{passing}"]
             words += ["-device", f"virtio-blk-pci,drive=more{number},serial={serial(file)},addr={LAST_SLOTS + number:#x}"]
         return words
 

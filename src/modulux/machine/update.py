@@ -55,10 +55,11 @@ class State:
 
 @dataclass(frozen=True)
 class There:
-    """What a machine says: its system's version, whether it keeps what is written, room in bytes, files of updates there."""
+    """What a machine says: its system's version and init, whether it keeps what is written, room in bytes, files of updates."""
 
     version: str
     keeps: bool
+    init: str
     room: int
     files: frozenset[str]
     containers: Mapping[str, State]
@@ -96,7 +97,7 @@ def read(answer: Sequence[str], plan: Sequence[str] = ()) -> There:
     """
     rows = [line.split("\t") for line in answer]
     try:
-        _, version, keeps = next(row for row in rows if row[0] == "system")
+        _, version, keeps, init = next(row for row in rows if row[0] == "system")
         room = next(int(row[1]) for row in rows if row[0] == "room")
         found = [_state(row[1:]) for row in rows if row[0] == "container"]
     except (StopIteration, ValueError):
@@ -105,7 +106,7 @@ def read(answer: Sequence[str], plan: Sequence[str] = ()) -> There:
         ) from None
     files = frozenset(row[1] for row in rows if row[0] == "file")
     lines = tuple(tuple(line.split("\t")) for line in plan if line)
-    return There(version, keeps == "kept", room, files, {state.name: state for state in found}, lines)
+    return There(version, keeps == "kept", init, room, files, {state.name: state for state in found}, lines)
 
 
 def _state(row: Sequence[str]) -> State:
@@ -162,6 +163,18 @@ def refuse_more(there: There, name: str, lines: Sequence[Sequence[str]], sources
     volumes = {line[1] for line in there.lines if line[0] == "volume"}
     if new := sorted(set(sources) - volumes):
         raise ResolveError(f"`{name}` of today has a volume that the machine has not: {new[0].rpartition('/')[2]}", hint=hint)
+
+
+def refuse_other_init(there: There, init: str) -> None:
+    """Whether the machine starts its containers as its file says.
+
+    Raises:
+        ResolveError: by something else.
+    """
+    if there.init != init:
+        raise ResolveError(
+            f"the machine runs with `init: {there.init}`, and its file says `{init}`", hint="modulux machine upgrade"
+        )
 
 
 def again(there: There, name: str) -> tuple[str, ...]:

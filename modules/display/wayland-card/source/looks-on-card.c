@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SOCKET "/run/modulux/wayland/wayland-0"
 #define LARGEST 16384 /* pixels, each way */
@@ -50,8 +51,9 @@ static const struct screen *take(void) {
 
 int main(int count, char **words) {
   char first[64] = "";
+  alarm(LOOK_TIME);
   setenv("WAYLAND_DISPLAY", SOCKET, 1);
-  FILE *screens = seen() ? popen("wlr-randr", "r") : NULL;
+  FILE *screens = seen() ? popen("exec timeout 5 wlr-randr", "r") : NULL;
   int known = screens && fscanf(screens, "%63[A-Za-z0-9-]", first) == 1;
   if (screens) pclose(screens);
   if (!seen()) return 0;

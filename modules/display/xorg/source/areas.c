@@ -2,9 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#define TRIES 60
+#define TIME 30      /* seconds */
 #define PAUSE 500000 /* microseconds: who draws needs the processor more */
 #define SLOTS 4096   /* for colours that were found; no contract asks for more than some hundred */
 
@@ -51,7 +52,7 @@ static int missing(const struct screen *screen, const char *words) {
 int look_until_drawn(const struct screen *(*take)(void), char **areas, int count) {
   const char *lacks = NULL;
   int few = 0;
-  for (int tries = 0; tries < TRIES; tries++) {
+  for (time_t end = time(NULL) + TIME; !lacks || time(NULL) < end;) {
     const struct screen *screen = take();
     lacks = screen ? NULL : "the screen";
     for (int i = 0; i < count && !lacks; i++)

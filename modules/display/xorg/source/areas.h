@@ -9,6 +9,8 @@ struct screen {
   int (*read)(int x, int y, int width, int height, unsigned *pixels);
 };
 
+#define LOOK_TIME 40 /* seconds after which who looks may be ended */
+
 /* Looks until all areas are drawn, or for some seconds: the exit status of a display's `looks`. `take` has the screen as it is now, or NULL. */
 int look_until_drawn(const struct screen *(*take)(void), char **areas, int count);
 #endif

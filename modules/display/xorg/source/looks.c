@@ -4,6 +4,7 @@
 #include <X11/Xlib.h>
 #include <X11/Xutil.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static Display *display;
 
@@ -37,6 +38,7 @@ static const struct screen *take(void) {
 }
 
 int main(int count, char **words) {
+  alarm(LOOK_TIME);
   display = XOpenDisplay(":0");
   if (!display) return fprintf(stderr, "the display does not answer\n"), 1;
   return look_until_drawn(take, words + 1, count - 1);

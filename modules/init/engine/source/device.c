@@ -18,7 +18,7 @@
 #define PATIENCE 10.0 /* seconds, for a device that does not come */
 #endif
 #define LONG_LOADING (6 * PATIENCE) /* then what is missing is said though drivers are still being loaded */
-#define CALM 0.2      /* without news, then all is there that was plugged in */
+#define QUIET 0.2     /* without news, then all is there that was plugged in */
 #define AT_ONCE 256 /* messages, then somebody else has a turn */
 #define MOST_FOLDERS 16
 #define DISKS "/dev/disks" /* a folder of our own: the kernel has none for disks and partitions, which may lie beside anything */
@@ -41,6 +41,8 @@ static pid_t loaders[LOADERS];
 static double last_news, first_look, first_asked;
 
 static void give(const char *path) {
+  struct stat facts;
+  if (lstat(path, &facts) || !(S_ISCHR(facts.st_mode) || S_ISBLK(facts.st_mode))) return; /* udevd makes folders of links there */
   if (chown(path, USER, USER) || chmod(path, 0660)) say("%s cannot be given to user %d: %s", path, USER, strerror(errno));
   if (!under_systemd) look_for_button(path); /* its logind does */
 }
@@ -106,7 +108,7 @@ void want_settled(const char *job) {
 
 /* Whether nothing more is to be expected. */
 static int settled(void) {
-  return first_look && !loaders[SEEN_FIRST] && !loaders[ALL_ELSE] && !loaders[NEW] && !queue_count && now() - last_news > CALM;
+  return first_look && !loaders[SEEN_FIRST] && !loaders[ALL_ELSE] && !loaders[NEW] && !queue_count && now() - last_news > QUIET;
 }
 
 /* Whether the screens, keyboards and pointers that were there at first are known; whoever shows and asks them takes up later ones, too. */

@@ -23,7 +23,9 @@
 #include <unistd.h>
 
 #define OLD RUN "/old"
-#define FORGOTTEN OLD "/move/forgotten" /* the old state is no more than the word that it was moved */
+#define FORGOTTEN OLD "/move/forgotten" /* "begun", or "done": the old state is no more than the word that it was moved */
+#define GOES_BACK OLD "/move/left"
+#define OTHERS 5.0 /* seconds that another who looks at it may take */
 
 /* The disk or partition that is mounted at /state; "" when it lies in memory. */
 static void state_device(char *name, size_t size) {
@@ -118,7 +120,15 @@ static int mount_old(const char *path, unsigned long flags) {
   folders(OLD, 0700);
   if (unshare(CLONE_NEWNS)) return -1;
   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL); /* where systemd shares it */
-  return mount(path, OLD, "ext4", flags | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+  for (double end = now() + OTHERS;; usleep(50000)) {
+    if (mount(path, OLD, "ext4", flags | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0) return 0;
+    if (errno != EBUSY || now() > end) return -1;
+  }
+}
+
+static int is_forgotten(void) {
+  char text[16];
+  return read_text(FORGOTTEN, text, sizeof text) && !strcmp(text, "done");
 }
 
 static int show_disks(void) {
@@ -141,9 +151,9 @@ static int show_disks(void) {
   globfree(&all);
   if (read_move(WANTED, &move)) tell("wanted\t%s\t%s\n", move.name, move.how);
   if (read_text(REFUSED, text, sizeof text)) tell("refused\t%s\n", text);
-  if (!old_device(state, path, sizeof path) || mount_old(path, MS_RDONLY) || access(FORGOTTEN, F_OK) == 0) return 0;
+  if (!old_device(state, path, sizeof path) || mount_old(path, MS_RDONLY) || is_forgotten()) return 0;
   tell("old\t%s\n", strrchr(path, '/') + 1);
-  if (access(OLD "/move/left", F_OK) == 0) tell("wanted\t%s\tback\n", strrchr(path, '/') + 1);
+  if (access(GOES_BACK, F_OK) == 0) tell("wanted\t%s\tback\n", strrchr(path, '/') + 1);
   return 0;
 }
 
@@ -156,9 +166,11 @@ static void make_sure(const char *path) {
 
 /* Whole, or not at all. */
 static int want(char **words) {
-  char text[512], state[64];
+  char text[512], state[64], path[128];
   struct move move;
   state_device(state, sizeof state);
+  if (old_device(state, path, sizeof path) && !mount_old(path, MS_RDONLY) && access(GOES_BACK, F_OK) == 0)
+    return tell("error it goes back to what it was at the next start; stay takes that back\n");
   if (!*state) return tell("error the state lies in memory: there is nothing to move\n");
   for (int i = 1; i < 5; i++)
     if (!words[i]) return tell("error move NAME ID BYTES HOW\n");
@@ -179,7 +191,7 @@ static int open_old(void) {
   state_device(state, sizeof state);
   if (!old_device(state, path, sizeof path)) return tell("error there is no old state\n"), 0;
   if (mount_old(path, 0)) return refuse("the old state cannot be looked at"), 0;
-  return access(FORGOTTEN, F_OK) ? 1 : (tell("error the old state was forgotten\n"), 0);
+  return !is_forgotten() || (tell("error the old state was forgotten\n"), 0);
 }
 
 /* What the old state says of itself is changed by one rename. */
@@ -193,13 +205,14 @@ static int back(void) {
   struct move move;
   char text[32];
   if (!open_old()) return 1;
+  if (access(FORGOTTEN, F_OK) == 0) return tell("error the old state was forgotten in part\n");
   if (!read_move(OLD "/move/moved", &move)) return tell("error it goes back already, or was never moved\n");
   snprintf(text, sizeof text, "%u\n", generation_at(GENERATION) + 1);
   if (write_text(OLD "/move/generation", text)) return refuse("the old state cannot be written"); /* what `moved` says is still of the one before */
   make_sure(OLD);
   unlink(WANTED);
   make_sure("/state");
-  return rename_old(OLD "/move/moved", OLD "/move/left");
+  return rename_old(OLD "/move/moved", GOES_BACK);
 }
 
 static int stay(void) {
@@ -208,15 +221,16 @@ static int stay(void) {
   unlink(REFUSED);
   make_sure("/state");
   state_device(state, sizeof state);
-  if (!old_device(state, path, sizeof path) || mount_old(path, 0)) return 0;
-  return access(OLD "/move/left", F_OK) ? 0 : rename_old(OLD "/move/left", OLD "/move/moved");
+  if (!old_device(state, path, sizeof path)) return 0;
+  if (mount_old(path, 0)) return refuse("the old state cannot be looked at");
+  return access(GOES_BACK, F_OK) ? 0 : rename_old(GOES_BACK, OLD "/move/moved");
 }
 
 static int forget(void) {
   char inside[400];
   if (!open_old()) return 1;
   if (access(OLD "/move/moved", F_OK)) return tell("error the state goes back there at the next start, or was never moved from there\n");
-  if (write_text(FORGOTTEN, "yes\n")) return refuse("the old state cannot be written");
+  if (write_text(FORGOTTEN, "begun\n")) return refuse("the old state cannot be written");
   make_sure(OLD); /* what is half removed is nothing to go back to */
   DIR *list = opendir(OLD);
   for (struct dirent *entry; list && (entry = readdir(list));) {
@@ -226,6 +240,7 @@ static int forget(void) {
   }
   if (list) closedir(list);
   make_sure(OLD);
+  write_text(FORGOTTEN, "done\n");
   return umount(OLD) ? refuse("not all is written") : 0;
 }
 

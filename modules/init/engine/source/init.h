@@ -20,6 +20,7 @@
 #define DISK_TIME 20.0 /* seconds in which a disk that is named must have come */
 #endif
 #define NEVER 1e9 /* seconds */
+#define CALM 60.0 /* seconds: who ran that long begins anew with short delays */
 
 /* say.c: what both stages need */
 double now(void);
@@ -253,6 +254,8 @@ void stop_unit(struct job *job);
 pid_t read_units(void);
 char **log_words(const char *name);
 void end_by_systemd(int how);
+int end_refused(pid_t pid, int status);
+int runs_still(struct job *job);
 void unit_of(const char *name, char *unit, size_t size);
 
 /* processes.c: who runs */

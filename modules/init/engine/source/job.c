@@ -13,7 +13,6 @@
 #endif
 #define GRACE_OF_ALL 30.0
 #define PICTURE_TIME 60.0 /* seconds */
-#define CALM 60.0      /* who ran that long begins anew with short delays */
 #define LONGEST 60.0   /* delay */
 #define LOOP_AT 3      /* deaths in a row, then the console shows why */
 #define MOST_STRAYS 64 /* ended before it was known who they were */
@@ -44,6 +43,7 @@ struct job *make_job(const char *name) {
 
 static void over(struct job *job) {
   job->pid = 0;
+  if (under_systemd && runs_still(job)) return;
   job->phase = job->wanted && !ending ? WAITING : ENDED;
 }
 

@@ -41,8 +41,8 @@ void unwatch(int file) {
 
 void end_machine(int how, const char *why) {
   if (!ending) say("ending: %s", why);
-  if (!ending && under_systemd) end_by_systemd(how);
   ending = how;
+  if (under_systemd) end_by_systemd(how);
 }
 
 /* However many end at once, all else has its turn. Whether there may be more. */
@@ -50,7 +50,7 @@ static int reap(void) {
   int status, count = 0;
   for (pid_t pid; count < AT_ONCE && (pid = waitpid(-1, &status, WNOHANG)) > 0; count++) {
     stick_ended(pid, status);
-    if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status) || change_helper_ended(pid, status)) continue;
+    if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status) || change_helper_ended(pid, status) || end_refused(pid, status)) continue;
     state_helper_ended(pid, status);
     job_ended(pid, status);
   }

@@ -17,6 +17,7 @@
 #define LOOK 0.3 /* seconds between looks at who runs */
 
 int under_systemd;
+static pid_t ender;
 
 /* Whether the machine was built for it. */
 int systemd_wanted(void) {
@@ -66,6 +67,31 @@ static void is_gone(struct job *job) {
   job->again = 0;
 }
 
+static pid_t tell_systemd(const char *how, const char *verb, const char *unit) {
+  char *argv[] = {SYSTEMCTL, (char *)how, (char *)verb, (char *)unit, NULL};
+  return start(argv, -1);
+}
+
+static pid_t tell_of(const char *how, const char *verb, const struct job *job) {
+  char unit[200];
+  unit_of(job->name, unit, sizeof unit - 8);
+  strcat(unit, ".service");
+  return tell_systemd(how, verb, unit);
+}
+
+/* It has stayed alive: the next time it is started again at once. */
+static void begin_anew(struct job *job) {
+  job->fails = 0;
+  tell_of("--quiet", "reset-failed", job);
+}
+
+/* Whether it has not ended, though it was told to. */
+int runs_still(struct job *job) {
+  if (!note_of(job)) return 0;
+  job->phase = RUNNING;
+  return 1;
+}
+
 /* In how many seconds to look again. */
 double advance_watched(struct job *job) {
   ino_t note = note_of(job);
@@ -79,35 +105,25 @@ double advance_watched(struct job *job) {
     say("started %s", job->name);
   }
   if (!note && !job->wanted) job->phase = ENDED;
+  if (job->phase == RUNNING && job->fails && now() - job->began > CALM) begin_anew(job);
   return LOOK;
-}
-
-static pid_t tell_systemd(const char *how, const char *verb, const char *unit) {
-  char *argv[] = {SYSTEMCTL, (char *)how, (char *)verb, (char *)unit, NULL};
-  return start(argv, -1);
 }
 
 /* Also when it runs, and is to run anew. */
 void start_unit(struct job *job) {
-  char unit[200];
-  unit_of(job->name, unit, sizeof unit - 8);
-  strcat(unit, ".service");
   job->again = job->phase == RUNNING;
   job->wanted = 1;
   if (job->phase == ENDED) job->phase = WAITING;
-  tell_systemd("--no-block", job->again ? "restart" : "start", unit);
+  tell_of("--no-block", job->again ? "restart" : "start", job);
 }
 
 /* It has ended once systemctl has. */
 void stop_unit(struct job *job) {
-  char unit[200];
   if (job->phase == CLEANING || job->phase == ENDED) return;
-  unit_of(job->name, unit, sizeof unit - 8);
-  strcat(unit, ".service");
   if (job->phase == RUNNING) say("%s is stopped", job->name);
   job->ready = job->answered = 0;
   forget_answers(job->answers);
-  job->pid = tell_systemd("--quiet", "stop", unit);
+  job->pid = tell_of("--quiet", "stop", job);
   job->phase = job->pid > 0 ? CLEANING : ENDED;
 }
 
@@ -126,5 +142,14 @@ char **log_words(const char *name) {
 
 /* `how` is what reboot(2) would be told. */
 void end_by_systemd(int how) {
-  tell_systemd("--no-block", how == RB_POWER_OFF ? "poweroff" : how == (int)RB_HALT_SYSTEM ? "halt" : "reboot", NULL);
+  ender = tell_systemd("--no-block", how == RB_POWER_OFF ? "poweroff" : "reboot", NULL);
+  if (ender < 0) ending = 0;
+}
+
+/* Whether it was that who was to end the machine; he may have failed. */
+int end_refused(pid_t pid, int status) {
+  if (pid != ender) return 0;
+  ender = 0;
+  if (status) ending = 0, say("systemd does not end the machine (%d)", result(status));
+  return 1;
 }

@@ -132,6 +132,7 @@ int change_helper_ended(pid_t pid, int status) {
   if (pid == tidier) tidier = 0;
   if (pid != change.keeper || (change.step != KEEPING && change.step != PREPARING)) return 0;
   change.keeper = 0;
+  if (change.step == PREPARING && status && change.next == TRIED) return go_back("has no unit"), 1;
   if (change.step == PREPARING) return start_moving(), 1;
   change.step = IDLE;
   if (status) return go_back("cannot be kept"), 1;

@@ -59,7 +59,7 @@ static int show_updates(void) {
   char version[128] = "-", path[256], sum[65];
   glob_t found = {0};
   system_version(version, sizeof version);
-  tell("system\t%s\t%s\nroom\t%llu\n", version, state_kept ? "kept" : "memory", room());
+  tell("system\t%s\t%s\t%s\nroom\t%llu\n", version, state_kept ? "kept" : "memory", systemd_wanted() ? "systemd" : "engine", room());
   glob(FILES "/*", GLOB_NOSORT, NULL, &found);
   for (size_t i = 0; i < found.gl_pathc; i++)
     if (is_sum(strrchr(found.gl_pathv[i], '/') + 1)) tell("file\t%s\n", strrchr(found.gl_pathv[i], '/') + 1);

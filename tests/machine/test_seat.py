@@ -23,6 +23,7 @@ NAME, FIRST, SECOND, THIRD = "t-seat", "t-first", "t-second", "t-third"
 PASSWORD = "correct horse"
 HASH = "$6$modulux$utBrM7Kj0Y0pGxu9VPJxVMSDEt6iq1DcX6UtpcYDsLKrgGAM/9WuoNNanbTFRq6I8gbBHH2tOlvaAYvWIgXKh."
 FILE = f"""name: {NAME}
+init: INIT
 desktops: [./first.yaml, ./second.yaml, {{desktop: ./third.yaml, display: wayland-card}}]
 audio: own
 login: {{password-hash: '{HASH}'}}
@@ -34,12 +35,12 @@ CURSOR = 0.0001
 DESKTOP = "name: {}\ndisplay: {}\nsessions: [{}]\napps: [terminal]\n"
 
 
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Virtual]:
+@pytest.fixture(scope="module", params=["engine", "systemd"])
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Virtual]:
     if not shutil.which("qemu-system-x86_64"):
         pytest.fail("qemu-system-x86 is needed: scripts/test installs it")
     folder = tmp_path_factory.mktemp("seat")
-    (folder / "machine.yaml").write_text(FILE)
+    (folder / "machine.yaml").write_text(FILE.replace("INIT", request.param))
     (folder / "first.yaml").write_text(DESKTOP.format(FIRST, "xvfb", "openbox"))
     (folder / "second.yaml").write_text(DESKTOP.format(SECOND, "xvfb", "icewm"))
     (folder / "third.yaml").write_text(DESKTOP.format(THIRD, "wayland", "labwc"))

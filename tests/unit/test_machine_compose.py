@@ -153,12 +153,6 @@ def test_terminals_come_to_an_end() -> None:
         plan_machine(Machine.model_validate({"name": "m", "desktops": names}), CATALOG, made.__getitem__)
 
 
-def test_two_desktops_on_one_card_are_not_for_systemd() -> None:
-    with pytest.raises(ResolveError, match="two cannot share a card"):
-        plan(desktops=["openbox", "xfce"], init="systemd")
-    assert plan(desktops=["openbox", {"desktop": "xfce", "display": "own"}], init="systemd").containers
-
-
 @pytest.mark.parametrize("path", sorted(shipped("machines").glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_machines(path: object) -> None:
     machine = read_machine(path)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from pathlib import Path
 from modulux.carry.quadlet import stem
 from modulux.engine.protocol import ImageFacts
 from modulux.machine.compose import plan_machine
-from modulux.machine.units import unit
+from modulux.machine.units import in_turn, unit
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
 from modulux.paths import shipped
@@ -100,6 +100,18 @@ def test_displays_hear_of_devices_in_a_network_namespace_of_nothing_else() -> No
 def test_who_dies_in_a_loop_is_started_ever_later_and_never_given_up() -> None:
     for lines in UNITS.values():
         assert {"StartLimitIntervalSec=0", "RestartSec=1", "RestartSteps=6", "RestartMaxDelaySec=60"} <= set(lines)
+
+
+def test_of_displays_on_one_card_systemd_starts_the_first_alone() -> None:
+    plan = plan_machine(
+        Machine.model_validate({"name": "m", "desktops": ["openbox", "xfce"], "init": "systemd"}),
+        Catalog([shipped("modules")]),
+        lambda word: load(shipped("desktops") / f"{word}.yaml", Desktop),
+    )
+    assert in_turn(plan.containers) == {"modulux.xfce.xorg"}
+    for c in plan.containers:
+        text = unit(c, ImageFacts(("/usr/bin/tini",), (), "/"), set(), at_boot=c.name not in in_turn(plan.containers))
+        assert ("WantedBy=multi-user.target" in text) is (c.name != "modulux.xfce.xorg")
 
 
 def test_a_filter_of_its_own_lies_where_pid_1_links_it_and_another_one_makes_another_unit(tmp_path: Path) -> None:

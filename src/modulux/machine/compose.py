@@ -65,13 +65,7 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
         plans.append(resolve(desktop, catalog, facts, named))
         files.append(own.model_dump(mode="json", by_alias=True, exclude_unset=True))
     plan = with_custody(with_terminals(merged(machine.name, plans, catalog), catalog), catalog)
-    plan = dataclasses.replace(plan, files=tuple(files))
-    if machine.init == "systemd" and len([c for c in plan.containers if c.role == Role.DISPLAY and c.devices]) > 1:
-        raise ResolveError(  # they take the card from one another as they start, and systemd starts them side by side
-            "systemd starts displays side by side, and two cannot share a card so",
-            hint="`init: engine`, or `display: own` for all desktops but one",
-        )
-    return plan
+    return dataclasses.replace(plan, files=tuple(files))
 
 
 def with_installer(machine: Machine) -> Machine:

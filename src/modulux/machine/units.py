@@ -7,7 +7,7 @@ IPC namespace. So a unit says by itself what else an image's configuration would
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from modulux.machine.bundle import (
     shares,
     told_of_devices,
 )
+from modulux.model.module import Role
 from modulux.model.plan import Container
 
 BUNDLES = "/run/machine/bundles"
@@ -43,8 +44,19 @@ RESTART = {"always": "always", "on-failure": "on-failure", "never": "no"}
 Lines = Iterable[tuple[str, str]]
 
 
-def unit(c: Container, image: ImageFacts, kept: Collection[str]) -> str:
-    """The unit's text; of its volumes, `kept` are the names of those that hold data."""
+def in_turn(containers: Sequence[Container]) -> set[str]:
+    """Displays whose units systemd does not start by itself, since each takes the card as it starts: all but the first."""
+    drawn = [c.name for c in containers if c.role == Role.DISPLAY and any(TERMINAL.fullmatch(path) for path in c.devices)]
+    return set(drawn[1:])
+
+
+def unit(c: Container, image: ImageFacts, kept: Collection[str], *, at_boot: bool = True) -> str:
+    """The unit's text.
+
+    Args:
+        kept: of its volumes, the names of those that hold data.
+        at_boot: whether systemd starts it by itself.
+    """
     return unit_file(
         {
             "Unit": _unit(c),
@@ -57,7 +69,7 @@ def unit(c: Container, image: ImageFacts, kept: Collection[str]) -> str:
                 ("TimeoutStartSec", "300"),
                 ("TimeoutStopSec", "15"),
             ],
-            "Install": [("WantedBy", "multi-user.target")],
+            **({"Install": [("WantedBy", "multi-user.target")]} if at_boot else {}),
         }
     )
 

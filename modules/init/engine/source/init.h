@@ -188,6 +188,7 @@ void let_go_of_sticks(void);
 /* terminal.c: virtual terminals, and whose is seen */
 void declare_terminal(const char *job, const char *number, const char *kind);
 int has_turn(const char *job);
+int is_started_in_turn(const char *job);
 int show_terminal(const char *job);
 void each_terminal(void (*tell)(int file, const char *job, int number, int draws, int seen), int file);
 double advance_terminals(void);

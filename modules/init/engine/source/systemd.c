@@ -92,6 +92,14 @@ int runs_still(struct job *job) {
   return 1;
 }
 
+/* Also when it runs, and is to run anew. */
+void start_unit(struct job *job) {
+  job->again = job->phase == RUNNING;
+  job->wanted = 1;
+  if (job->phase == ENDED) job->phase = WAITING;
+  tell_of("--no-block", job->again ? "restart" : "start", job);
+}
+
 /* In how many seconds to look again. */
 double advance_watched(struct job *job) {
   ino_t note = note_of(job);
@@ -105,16 +113,9 @@ double advance_watched(struct job *job) {
     say("started %s", job->name);
   }
   if (!note && !job->wanted) job->phase = ENDED;
+  if (job->phase == WAITING && job->due < NEVER && is_started_in_turn(job->name) && has_turn(job->name)) job->due = NEVER, start_unit(job);
   if (job->phase == RUNNING && job->fails && now() - job->began > CALM) begin_anew(job);
   return LOOK;
-}
-
-/* Also when it runs, and is to run anew. */
-void start_unit(struct job *job) {
-  job->again = job->phase == RUNNING;
-  job->wanted = 1;
-  if (job->phase == ENDED) job->phase = WAITING;
-  tell_of("--no-block", job->again ? "restart" : "start", job);
 }
 
 /* It has ended once systemctl has. */

@@ -64,12 +64,26 @@ static int takes_card(const char *name) {
   return job->phase == RUNNING && (!job->ready || is_drawn_on(name)) && now() - job->began < TURN;
 }
 
+/* Whether it has still to be started by systemd, which it is for some time at most. */
+static int is_awaited(const char *name) {
+  struct job *job = find_job(name);
+  return under_systemd && job && job->wanted && !job->starts && now() < 2 * TURN;
+}
+
 /* Whether a container may be started, as far as the card is concerned. */
 int has_turn(const char *name) {
   struct terminal *own = find_terminal(name);
   for (int i = 0; own && own->draws && i < terminal_count; i++)
-    if (&terminals[i] != own && terminals[i].draws && takes_card(terminals[i].job)) return 0;
+    if (&terminals[i] != own && terminals[i].draws && (takes_card(terminals[i].job) || (&terminals[i] < own && is_awaited(terminals[i].job)))) return 0;
   return 1;
+}
+
+/* Whether systemd does not start it by itself: one that draws and is not the first that does (units.py). */
+int is_started_in_turn(const char *name) {
+  struct terminal *own = find_terminal(name);
+  for (int i = 0; own && own->draws && i < terminal_count && &terminals[i] < own; i++)
+    if (terminals[i].draws) return 1;
+  return 0;
 }
 
 /* The terminal of a container comes to the front, once who is there has let go of the card; 0 when it cannot. */

@@ -62,5 +62,5 @@ def test_the_state_goes_from_its_partition_to_a_disk_and_back(disk: Path) -> Non
         assert storage(machine)["back"] is True
     with booted(cli, "browser", NAME, "--disk", str(disk)) as machine:
         assert device(machine) == partition
-        assert machine.inside(IDLE, "ls ~") == "letter"
+        assert machine.inside(IDLE, "cat ~/letter; ls ~/later 2>/dev/null || true") == "dear"
         assert storage(machine)["old"] is None

@@ -87,7 +87,7 @@ int check_ended(pid_t pid, int status) {
     struct job *job = &jobs[i];
     if (job->asker != pid) continue;
     job->asker = 0;
-    if (job->phase != RUNNING) return 1;
+    if (job->phase != RUNNING || job->asked_at < job->began) return 1; /* it answers for one that is no more */
     if (status == 0) {
       job->refusals = 0;
       if (job->asks && job->looks && !job->answered) job->answered = 1;

@@ -49,13 +49,24 @@ static const struct screen *take(void) {
   return pclose(shot) ? NULL : whole;
 }
 
+/* The name of the screen at the left; in which order they are told changes. */
+static int find_first(char name[64]) {
+  char line[256];
+  int found = 0;
+  FILE *screens = popen("exec timeout 5 wlr-randr", "r");
+  while (screens && !found && fgets(line, sizeof line, screens)) {
+    if (*line != ' ') sscanf(line, "%63[A-Za-z0-9-]", name);
+    found = strstr(line, "Position: 0,0\n") != NULL;
+  }
+  if (screens) pclose(screens);
+  return found;
+}
+
 int main(int count, char **words) {
-  char first[64] = "";
+  char first[64];
   alarm(LOOK_TIME);
   setenv("WAYLAND_DISPLAY", SOCKET, 1);
-  FILE *screens = seen() ? popen("exec timeout 5 wlr-randr", "r") : NULL;
-  int known = screens && fscanf(screens, "%63[A-Za-z0-9-]", first) == 1;
-  if (screens) pclose(screens);
+  int known = seen() && find_first(first);
   if (!seen()) return 0;
   if (!known) return fprintf(stderr, "the compositor does not answer\n"), 1;
   snprintf(copy, sizeof copy, "exec timeout 5 grim -t ppm -o %s - 2>/dev/null", first);

@@ -66,8 +66,9 @@ double advance_checks(void) {
   int busy = 0;
   if (ending) return NEVER;
   for (int i = 0; i < job_count; i++) busy += jobs[i].asker > 0;
-  for (int i = 0; i < job_count; i++) {
-    struct job *job = &jobs[i];
+  for (int i = 0; i < 2 * job_count; i++) { /* those that make the picture first: others may wait for them with the card */
+    struct job *job = &jobs[i % job_count];
+    if (job->later != i / job_count) continue;
     if (job->phase != RUNNING || job->ready || job->stopping || job->asker > 0) continue;
     if (!all_answer(job->answers)) wait = 0.05;
     else if (!job->asks && !job->looks) is_ready(job);

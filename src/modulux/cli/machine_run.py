@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def run_machine(
-    file: str = "xfce",
+    file: Annotated[str, Parameter(help="a machine file, or a ready-made one's name")] = "xfce",
     *,
     built: Annotated[Path | None, Parameter(help="a folder of `machine build -o`, instead of building")] = None,
     disk: Annotated[Path | None, Parameter(help=DISK)] = None,
@@ -50,30 +50,22 @@ def run_machine(
     yes: Yes = False,
     common: Common | None = None,
 ) -> None:
-    """Boot a machine in a virtual machine, with screen, sound, network and a disk; KVM where it works.
-
-    Parameters
-    ----------
-    file
-        a machine file, or a ready-made one's name
-    """
+    """Boot a machine in a virtual machine, with screen, sound, network and a disk; KVM where it works."""
+    from modulux.machine import emulator, further, places
     from modulux.machine import running as r
-    from modulux.machine.emulator import Machine, accelerator, there
-    from modulux.machine.further import further_disks
-    from modulux.machine.places import sockets_folder
 
     common = common or Common()
     disk, iso = (path.resolve() if path else None for path in (disk, iso))
     built = _with_iso(file, iso, disk, yes, common) if iso else _prepared(file, built, disk, yes, common)
     facts = r.record(built)
     name = name or str(facts["name"])
-    machine = Machine(
+    machine = emulator.Machine(
         built=built.resolve(),
-        sockets=sockets_folder(name),
+        sockets=places.sockets_folder(name),
         state=None if fresh or disk or iso else r.state_disk(name, int(facts["state"])),
         memory=_memory(facts, memory),
         processors=processors,
-        accelerator=accelerator(built / "kernel"),
+        accelerator=emulator.accelerator(built / "kernel"),
         ports={int(inside): r.free_port() for inside in facts["ports"]},
         sound=sound.resolve() if sound else None,
         window=window,
@@ -82,8 +74,8 @@ def run_machine(
         fresh=fresh,
         iso=iso,
         stick=stick,
-        usb=[there(path) for path in usb or ()],
-        more=further_disks(name, [] if no_more else more, common.report),
+        usb=[emulator.there(path) for path in usb or ()],
+        more=further.further_disks(name, [] if no_more else more, common.report),
         beside=_beside(facts, screens),
     )
     seconds = _boot(running := r.start(name, machine), timeout, common)

@@ -5,14 +5,27 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.cli import Cli
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ENGINES = ["podman", "docker"]
 DESKTOPS = ["xfce", "openbox", "mixed"]
-BESIDE = ["unit", "machine"]
-"""Folders of tests that keep out of the engines' way, so that they may run beside all others (`pytest -n 2 --dist loadgroup`)."""
+BESIDE = ("tests/unit/", "tests/machine/")
+"""Tests that keep out of the engines' way, so that they may run beside all others (`pytest -n 2`)."""
+
+
+class Lots(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests in two lots, each of which one process runs from its beginning to its end."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "beside" if nodeid.startswith(BESIDE) else "engines"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lots:
+    return Lots(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -24,9 +37,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [i for i in items if i.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
         items[:] = [i for i in items if i not in slow]
-    for item in items:
-        beside = item.path.relative_to(config.rootpath / "tests").parts[0] in BESIDE
-        item.add_marker(pytest.mark.xdist_group("beside" if beside else "engines"))
     for item in [i for i in items if i.get_closest_marker("one_engine")]:
         call = getattr(item, "callspec", None)
         if call is not None and call.params.get("cli") == "docker":

@@ -8,7 +8,7 @@ from pathlib import Path
 from modulux.carry.quadlet import stem
 from modulux.engine.protocol import ImageFacts
 from modulux.machine.compose import plan_machine
-from modulux.machine.units import in_turn, unit
+from modulux.machine.units import unit, wanted_by
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
 from modulux.paths import shipped
@@ -108,10 +108,13 @@ def test_of_displays_on_one_card_systemd_starts_the_first_alone() -> None:
         Catalog([shipped("modules")]),
         lambda word: load(shipped("desktops") / f"{word}.yaml", Desktop),
     )
-    assert in_turn(plan.containers) == {"modulux.xfce.xorg"}
+    found = wanted_by(plan.containers)
+    assert found["modulux.xfce.xorg"] is None
+    at_boot = {name for name, target in found.items() if target == "multi-user.target"}
+    assert at_boot == {"modulux.m.udev", "modulux.openbox.xorg", "modulux.openbox.openbox", "modulux.xfce.xfce"}
     for c in plan.containers:
-        text = unit(c, ImageFacts(("/usr/bin/tini",), (), "/"), set(), at_boot=c.name not in in_turn(plan.containers))
-        assert ("WantedBy=multi-user.target" in text) is (c.name != "modulux.xfce.xorg")
+        text = unit(c, ImageFacts(("/usr/bin/tini",), (), "/"), set(), wanted_by=found[c.name])
+        assert (f"WantedBy={found[c.name]}" in text) is (found[c.name] is not None)
 
 
 def test_a_filter_of_its_own_lies_where_pid_1_links_it_and_another_one_makes_another_unit(tmp_path: Path) -> None:

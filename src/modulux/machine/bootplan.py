@@ -87,7 +87,7 @@ def boot_lines(
             lines += [_line("settled", c.name), _line("news", c.name, space)]
     lines += [_line("run", c.name, c.env.get("MODULUX_RESTART", "always"), *_awaited(c)) for c in plan.containers]
     lines += [_line("custody", c.name) for c in plan.containers if c.custody]
-    lines += [_line("later", c.name) for c in plan.containers if c.name not in _of_the_picture(plan.containers)]
+    lines += [_line("later", c.name) for c in plan.containers if c.name not in of_the_picture(plan.containers)]
     lines += [_line("after", c.name, *needed) for c in plan.containers if (needed := _needed(c, plan.containers))]
     for c in plan.containers:
         lines += [*_readiness(c), *_looks(c, plan.containers)]
@@ -125,8 +125,8 @@ def _needed(c: Container, others: Sequence[Container]) -> list[str]:
     return list(found)
 
 
-def _of_the_picture(containers: Sequence[Container]) -> set[str]:
-    """Displays, sessions, and those without whom these do not start: all others would take the processor from them."""
+def of_the_picture(containers: Sequence[Container]) -> set[str]:
+    """Names of displays, sessions, and those without whom these do not start: all others would take the processor from them."""
     by_name = {c.name: c for c in containers}
     found = [c.name for c in containers if c.role in PICTURE or tells_of_devices(c)]
     for name in found:

@@ -14,7 +14,7 @@ from modulux.engine.protocol import ImageFacts
 from modulux.machine.bundle import runtime_config
 from modulux.machine.seccomp import compiled, rules
 from modulux.machine.tools import Tools
-from modulux.machine.units import filter_of, in_turn, unit
+from modulux.machine.units import filter_of, unit, wanted_by
 from modulux.model.plan import Container, Plan
 
 SECCOMP = "/usr/share/containers/seccomp.json"
@@ -43,8 +43,8 @@ def starts(
     """Those of these containers of a plan, by their names, on a machine with this init."""
     kept = frozenset(v.name for v in plan.volumes if v.kept)
     if init == "systemd":
-        later = in_turn(plan.containers)
-        texts = {c.name: unit(c, facts[c.image], kept, at_boot=c.name not in later) for c in containers}
+        targets = wanted_by(plan.containers)
+        texts = {c.name: unit(c, facts[c.image], kept, wanted_by=targets[c.name]) for c in containers}
         return {c.name: Start(texts[c.name].encode(), filter_of(c)) for c in containers}
     default = json.loads(tools.engine.do(tools.engine.once_argv(tools.image, ["cat", SECCOMP])))
     filters = [rules(_filter(c, default), c.capabilities) for c in containers]

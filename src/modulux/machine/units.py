@@ -14,6 +14,7 @@ from typing import Any
 from modulux.carry.quadlet import quoted, stem, unit_file
 from modulux.engine.commandline import TMPFS
 from modulux.engine.protocol import ImageFacts
+from modulux.machine.bootplan import of_the_picture
 from modulux.machine.bundle import (
     ASKED,
     ASKS,
@@ -38,6 +39,7 @@ from modulux.model.plan import Container
 
 BUNDLES = "/run/machine/bundles"
 SETTLED = "systemd-udev-settle.service"
+AT_BOOT, LATER = "multi-user.target", "machine-later.target"
 
 RESTART = {"always": "always", "on-failure": "on-failure", "never": "no"}
 
@@ -45,17 +47,23 @@ Lines = Iterable[tuple[str, str]]
 
 
 def in_turn(containers: Sequence[Container]) -> set[str]:
-    """Displays whose units systemd does not start by itself, since each takes the card as it starts: all but the first."""
+    """Displays whose units PID 1 has started one by one, since each takes the card as it starts: all but the first."""
     drawn = [c.name for c in containers if c.role == Role.DISPLAY and any(TERMINAL.fullmatch(path) for path in c.devices)]
     return set(drawn[1:])
 
 
-def unit(c: Container, image: ImageFacts, kept: Collection[str], *, at_boot: bool = True) -> str:
+def wanted_by(containers: Sequence[Container]) -> dict[str, str | None]:
+    """What has systemd start each: the boot, for who makes the picture; later, by a word of PID 1's, all others; or nothing."""
+    picture, turns = of_the_picture(containers), in_turn(containers)
+    return {c.name: None if c.name in turns else AT_BOOT if c.name in picture else LATER for c in containers}
+
+
+def unit(c: Container, image: ImageFacts, kept: Collection[str], *, wanted_by: str | None = AT_BOOT) -> str:
     """The unit's text.
 
     Args:
         kept: of its volumes, the names of those that hold data.
-        at_boot: whether systemd starts it by itself.
+        wanted_by: the target with which systemd starts it, if it does.
     """
     return unit_file(
         {
@@ -69,7 +77,7 @@ def unit(c: Container, image: ImageFacts, kept: Collection[str], *, at_boot: boo
                 ("TimeoutStartSec", "300"),
                 ("TimeoutStopSec", "15"),
             ],
-            **({"Install": [("WantedBy", "multi-user.target")]} if at_boot else {}),
+            **({"Install": [("WantedBy", wanted_by)]} if wanted_by else {}),
         }
     )
 

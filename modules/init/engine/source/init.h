@@ -132,6 +132,7 @@ extern int job_count;
 struct job *find_job(const char *name);
 struct job *make_job(const char *name);
 int is_bereft(const struct job *job); /* it, or one that it stands on, lacks a device: nobody waits for it */
+int picture_there(void);
 int held_back(const struct job *job); /* it waits for others to have made the picture */
 double advance_jobs(void);
 void job_ended(pid_t pid, int status);

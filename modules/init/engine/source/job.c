@@ -176,7 +176,7 @@ int is_bereft(const struct job *job) {
 }
 
 /* Whether those that make the picture are ready, or have had their time: others would take the processor from them. */
-static int picture_there(void) {
+int picture_there(void) {
   static double began;
   static int there;
   int lacking = 0;

@@ -100,6 +100,14 @@ void start_unit(struct job *job) {
   tell_of("--no-block", job->again ? "restart" : "start", job);
 }
 
+/* Those that are not needed for the picture are started all at once, as systemd knows them. */
+static void start_all_else(void) {
+  static int started;
+  if (started || !picture_there()) return;
+  started = 1;
+  tell_systemd("--no-block", "start", "machine-later.target");
+}
+
 /* In how many seconds to look again. */
 double advance_watched(struct job *job) {
   ino_t note = note_of(job);
@@ -113,6 +121,7 @@ double advance_watched(struct job *job) {
     say("started %s", job->name);
   }
   if (!note && !job->wanted) job->phase = ENDED;
+  if (job->later) start_all_else();
   if (job->phase == WAITING && job->due < NEVER && is_started_in_turn(job->name) && has_turn(job->name)) job->due = NEVER, start_unit(job);
   if (job->phase == RUNNING && job->fails && now() - job->began > CALM) begin_anew(job);
   return LOOK;

@@ -77,8 +77,9 @@ def program(tmp_path: Path) -> Path:
     made = tmp_path / "devices"
     flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror"]
     subprocess.run(["gcc", *flags, "-o", str(made), *map(str, sorted(SOURCE.glob("*.c")))], check=True)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & 0o001:
+            folder.chmod(0o755)
     return made
 
 

@@ -39,6 +39,8 @@ def sticks(machine: Virtual) -> dict[str, str]:
 
 def a_stick_is_there_until_it_is_ejected(machine: Virtual, image: Path) -> None:
     wait_for(lambda: sticks(machine) == {"MY STICK": "mounted"}, "the stick")
+    media = next(name for name in states(machine) if name.endswith(".media"))
+    assert any("MY STICK: ok" in line for line in machine.ask("log", media)), "what a container says"
     machine.inside(TERMINAL, "echo by hand > '/media/MY STICK/letter'")
     machine.cli.run("machine", "eject", NAME, "MY STICK")
     assert sticks(machine) == {"MY STICK": "ejected"}

@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ENGINES = ["podman", "docker"]
 DESKTOPS = ["xfce", "openbox", "mixed"]
-BESIDE = ("tests/unit/", "tests/machine/")
+BESIDE = ("tests/unit/", "tests/machine/", "tests/storage/")
 """Tests that keep out of the engines' way, so that they may run beside all others (`pytest -n 2`)."""
 
 

@@ -170,7 +170,7 @@ def _figures(seen: dict[tuple[str, str, bool], Seen], direct: bool) -> tuple[Fig
     return (
         Figure(
             "viewers",
-            f"Scrolling and video, pictures a second that reach the client, of {RATE} drawn",
+            f"Pictures a second that arrive, of {RATE}",
             "fps",
             tuple(Row(name, Series(tuple(what.frames)), ours=ours, extra=_extra(what)) for name, ours, what in rows),
             notes=(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.cli import Cli
-from tests.support.virtual import PATIENCE, Virtual, booted, colours, wait_for
+from tests.support.virtual import PATIENCE, booted, colours, wait_for
 
 from modulux.machine.places import disks_folder, sockets_folder
 from modulux.machine.running import named, pull_plug
@@ -33,10 +32,6 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(disks_folder(NAME), ignore_errors=True)
     yield tmp_path
     shutil.rmtree(disks_folder(NAME), ignore_errors=True)
-
-
-def storage(machine: Virtual, *words: str) -> dict[str, object]:
-    return dict(json.loads(machine.cli.run("machine", "storage", NAME, *words, "--json", timeout=PATIENCE).stdout))
 
 
 def cut_in_the_midst(cli: Cli, folder: Path) -> None:
@@ -66,22 +61,22 @@ def test_all_that_it_keeps_is_on_the_bigger_disk(folder: Path) -> None:
     more = ("--more", str(folder / "bigger.img"))
     with booted(cli, folder / "machine.yaml", NAME, *more) as machine:
         machine.inside(SESSION, "echo dear > ~/letter && ln ~/letter ~/again")
-        before = storage(machine)
-        assert before["state"]["device"] == "/dev/vdc"  # type: ignore[index]
-        asked = storage(machine, "--to", "bigger", "--yes")
-        assert asked["wanted"]["device"] == "/dev/vdd"  # type: ignore[index]
+        before = machine.storage()
+        assert before["state"]["device"] == "/dev/vdc"
+        asked = machine.storage("--to", "bigger", "--yes")
+        assert asked["wanted"]["device"] == "/dev/vdd"
     cut_in_the_midst(cli, folder)
     with booted(cli, folder / "machine.yaml", NAME, *more) as machine:
         said = machine.serial()
         assert "it is begun again" in said
         assert "it lies on /dev/vdd now" in said
-        after = storage(machine)
-        wait_for(lambda: storage(machine)["state"]["size"] == BIGGER, "the state has grown")  # type: ignore[index]
-        assert after["state"]["device"] == "/dev/vdd"  # type: ignore[index]
+        after = machine.storage()
+        wait_for(lambda: machine.storage()["state"]["size"] == BIGGER, "the state has grown")
+        assert after["state"]["device"] == "/dev/vdd"
         assert machine.inside(SESSION, "cat ~/letter; stat -c %h ~/letter").split() == ["dear", "2"]
         assert colours(machine.picture(folder / "screen.png"), (0, 0, 1280, 800)) > 50
     (folder / "bigger.img").rename(disks_folder(NAME) / "state.img")  # the old one is gone, the new one in its place
     with booted(cli, folder / "machine.yaml", NAME) as machine:
         assert machine.inside(SESSION, "cat ~/letter") == "dear"
-        assert storage(machine)["state"]["device"] == "/dev/vdc"  # type: ignore[index]
-        assert storage(machine)["old"] is None
+        assert machine.storage()["state"]["device"] == "/dev/vdc"
+        assert machine.storage()["old"] is None

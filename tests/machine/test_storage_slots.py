@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Cli
 from tests.support.smallest import smallest
-from tests.support.virtual import PATIENCE, Virtual, booted, wait_for
+from tests.support.virtual import Virtual, booted, wait_for
 
 from modulux.machine.places import disks_folder
 
@@ -34,12 +33,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(disks_folder(NAME), ignore_errors=True)
 
 
-def storage(machine: Virtual, *words: str) -> dict[str, object]:
-    return dict(json.loads(machine.cli.run("machine", "storage", NAME, *words, "--json", timeout=PATIENCE).stdout))
-
-
 def device(machine: Virtual) -> str:
-    return str(storage(machine)["state"]["device"])  # type: ignore[index]
+    return str(machine.storage()["state"]["device"])
 
 
 def test_the_state_goes_from_its_partition_to_a_disk_and_back(disk: Path) -> None:
@@ -51,16 +46,16 @@ def test_the_state_goes_from_its_partition_to_a_disk_and_back(disk: Path) -> Non
         assert partition != "/dev/vda"
         refused = cli.run("machine", "storage", NAME, "--to", "vda", "--yes", status=None)
         assert "has the state already" in refused.stderr
-        storage(machine, "--to", "bigger", "--yes")
+        machine.storage("--to", "bigger", "--yes")
     with booted(cli, "browser", NAME, "--disk", str(disk)) as machine:  # the further disk is remembered
         assert device(machine) == "/dev/vdb"
-        wait_for(lambda: storage(machine)["state"]["size"] == BIGGER, "the state has grown")  # type: ignore[index]
+        wait_for(lambda: machine.storage()["state"]["size"] == BIGGER, "the state has grown")
         assert machine.inside(IDLE, "cat ~/letter") == "dear"
         assert "slot\ta\trunning\tkept" in machine.ask("slots")
         machine.inside(IDLE, "echo later > ~/later")
-        assert storage(machine, "--back", "--yes")["back"] is True
-        assert storage(machine)["back"] is True
+        assert machine.storage("--back", "--yes")["back"] is True
+        assert machine.storage()["back"] is True
     with booted(cli, "browser", NAME, "--disk", str(disk)) as machine:
         assert device(machine) == partition
         assert machine.inside(IDLE, "cat ~/letter; ls ~/later 2>/dev/null || true") == "dear"
-        assert storage(machine)["old"] is None
+        assert machine.storage()["old"] is None

@@ -67,6 +67,10 @@ class Virtual:
             time.sleep(0.3)
             qemu.click()
 
+    def storage(self, *words: str) -> dict[str, Any]:
+        """What `machine storage` says of its disks, or of what was asked for by these words."""
+        return dict(json.loads(self.cli.run("machine", "storage", self.name, *words, "--json", timeout=PATIENCE).stdout))
+
     def serial(self) -> str:
         return self.running.machine.serial.read_text(errors="replace")
 

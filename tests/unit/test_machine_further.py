@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modulux.errors import NotFoundError
+from modulux.errors import NotFoundError, UsageError
 from modulux.machine.further import further_disks
 from modulux.report import Event, Note, silent
 
@@ -30,7 +30,9 @@ def test_what_was_named_is_there_at_the_next_start_until_others_are_or_none(tmp_
     assert further_disks("office", None, silent) == [one, two]
     assert further_disks("office", [two], silent) == [two]
     assert further_disks("office", None, silent) == [two]
-    assert further_disks("office", [], silent) == []
+    with pytest.raises(UsageError):
+        further_disks("office", [one], silent, none=True)
+    assert further_disks("office", None, silent, none=True) == []
     assert further_disks("office", None, silent) == []
 
 

@@ -75,7 +75,7 @@ def run_machine(
         iso=iso,
         stick=stick,
         usb=[emulator.there(path) for path in usb or ()],
-        more=further.further_disks(name, [] if no_more else more, common.report),
+        more=further.further_disks(name, more, common.report, none=no_more),
         beside=_beside(facts, screens),
     )
     seconds = _boot(running := r.start(name, machine), timeout, common)

@@ -22,6 +22,7 @@ from modulux.carry import kubernetes, quadlet
 from modulux.carry.forms import Form, files
 from modulux.carry.kubernetes import Cluster
 from modulux.host.limits import engine_workarounds
+from modulux.machine.running import free_port
 from modulux.model.desktop import Desktop
 from modulux.model.plan import DrawnArea, Plan
 from modulux.paths import shipped
@@ -127,6 +128,14 @@ def drawn(argv: list[str], areas: list[DrawnArea], shot: Path) -> None:
         client.frame().save(shot)
 
 
+def on_free_ports(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Podman 4.3 publishes a Pod's ports under their own numbers, which somebody else of this host may have, 5900 above all."""
+    (deployment,) = [d for d in documents if d["kind"] == "Deployment"]
+    for port in (p for c in deployment["spec"]["template"]["spec"]["containers"] for p in c.get("ports", [])):
+        port |= {"hostIP": "127.0.0.1", "hostPort": free_port()}
+    return documents
+
+
 class Pod:
     """A desktop under `podman kube play`."""
 
@@ -137,6 +146,7 @@ class Pod:
         cli.run("build", "--desktop", str(desktop), "--yes", timeout=3000)
         cli.run("export", str(desktop), "--kubernetes", "-o", str(self.file))
         self.documents: list[dict[str, Any]] = list(YAML(typ="safe").load_all(self.file))
+        self.write(on_free_ports(self.documents))
 
     def podman(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(["podman", *words], env=self.environment, capture_output=True, text=True, check=False)
@@ -146,10 +156,13 @@ class Pod:
     def play(self) -> None:
         self.podman("kube", "play", str(self.file))
 
+    def write(self, documents: list[dict[str, Any]]) -> None:
+        with self.file.open("w") as file:
+            YAML().dump_all(documents, file)
+
     def without_claims(self) -> None:
         """Podman 4.3 makes no claim that is there already."""
-        with self.file.open("w") as file:
-            YAML().dump_all([d for d in self.documents if d["kind"] != "PersistentVolumeClaim"], file)
+        self.write([d for d in self.documents if d["kind"] != "PersistentVolumeClaim"])
 
     def container(self, short: str) -> str:
         names = self.podman("ps", "--format", "{{.Names}}").split()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.support.pid1 import World
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.pid1 import World, compile_pid1, world
 
 A, B = (f"/run/machine/volumes/{name}/X0" for name in "ab")
 TERMINALS = ("terminal login 2 text", "terminal a 7 draws", "terminal b 8 draws")
@@ -37,6 +41,34 @@ def test_nor_before_what_stands_on_it_has_been_drawn(here: World) -> None:
     here.hears("desktop ready", 40)
     said = here.console()
     assert said.index("ready session") < said.index("started b")
+
+
+@pytest.fixture
+def patient(pid1: Path, tmp_path: Path) -> Iterator[World]:
+    """A PID 1 that asks nobody while others are being started, and holds back what is not needed for the picture."""
+    (tmp_path / "program").mkdir()
+    with world(tmp_path / "world", compile_pid1(tmp_path / "program", UNTIL_CALM=1e4, PICTURE_TIME=8)) as made:
+        yield made
+
+
+def test_those_on_the_first_are_asked_though_others_still_wait_for_their_turn(patient: World) -> None:
+    patient.container("a", listens=[A])
+    patient.container("b", listens=[B])
+    plan(patient, "run session always", "look session a /looks 0,0,9,9,60", f"run beside always {B}", "after beside b")
+    patient.start()
+    patient.hears("desktop ready", 60)
+    said = patient.console()
+    assert said.index("ready session") < said.index("started b")
+
+
+def test_what_is_not_needed_for_the_picture_waits_as_long_as_more_of_it_comes(patient: World) -> None:
+    patient.container("a", before=5, listens=[A])
+    patient.container("b", before=5, listens=[B])
+    plan(patient, "run app always", "later app")
+    patient.start()
+    patient.hears("desktop ready", 60)
+    said = patient.console()
+    assert said.index("ready b") < said.index("started app")
 
 
 def test_one_that_was_stopped_or_ended_keeps_none_from_its_turn(here: World) -> None:

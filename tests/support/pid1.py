@@ -120,8 +120,8 @@ os._exit(how.get("code", 0))
 """
 
 
-def compile_pid1(folder: Path) -> Path:
-    """PID 1 as a program of this host's, with a runtime of the tests' and less patience."""
+def compile_pid1(folder: Path, **changed: float) -> Path:
+    """PID 1 as a program of this host's, with a runtime of the tests' and less patience, or as much as is said."""
     made = folder / "init"
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-static"]
     quickly = {
@@ -131,6 +131,7 @@ def compile_pid1(folder: Path) -> Path:
         "UNTIL_CALM": CALM,
         "STILL_TIME": STILL_TIME,
         "DISK_TIME": DISK_TIME,
+        **changed,
     }
     defines = ['-DRUNTIME="/machine/crun"', '-DGROUPS="/machine/groups"', *(f"-D{name}={n}" for name, n in quickly.items())]
     subprocess.run(["gcc", *flags, *defines, "-o", str(made), *map(str, sorted(SOURCE.glob("*.c")))], check=True)

@@ -114,6 +114,7 @@ struct job {
   char later;     /* not needed for the picture, and started once that is there */
   char root_made, ready, told, again;
   char answered;  /* what it asks says yes; it has still to be seen */
+  char drawn;     /* it was seen to be, at this start or a former one */
   char damaged, was_ready, moving; /* trial.c */
   enum source from;
   const char *verdict; /* on its update: "failed", "back"; NULL: what `from` says */
@@ -124,14 +125,15 @@ struct job {
   pid_t pid, asker;
   ino_t note; /* Podman's of it, under systemd */
   int fails, starts, refusals;
-  double began, due, deadline, ask_due, asked_at;
+  double began, due, deadline, ask_due, asked_at, ready_at;
   struct log log;
 };
 extern struct job jobs[MOST];
 extern int job_count;
 struct job *find_job(const char *name);
 struct job *make_job(const char *name);
-int is_bereft(const struct job *job); /* it, or one that it stands on, lacks a device: nobody waits for it */
+int is_bereft(const struct job *job);      /* it, or one that it stands on, lacks a device: nobody waits for it */
+int waits_for_card(const struct job *job); /* it, or one that it stands on, has not had its turn */
 int picture_there(void);
 int held_back(const struct job *job); /* it waits for others to have made the picture */
 double advance_jobs(void);
@@ -190,6 +192,7 @@ void let_go_of_sticks(void);
 void declare_terminal(const char *job, const char *number, const char *kind);
 int has_turn(const char *job);
 int is_started_in_turn(const char *job);
+int is_hidden(const char *display);
 int show_terminal(const char *job);
 void each_terminal(void (*tell)(int file, const char *job, int number, int draws, int seen), int file);
 double advance_terminals(void);

@@ -12,7 +12,9 @@
 #define GRACE 10.0 /* from being told to end to being killed */
 #endif
 #define GRACE_OF_ALL 30.0
-#define PICTURE_TIME 60.0 /* seconds */
+#ifndef PICTURE_TIME
+#define PICTURE_TIME 60.0 /* seconds without anything more of it */
+#endif
 #define LONGEST 60.0   /* delay */
 #define LOOP_AT 3      /* deaths in a row, then the console shows why */
 #define MOST_STRAYS 64 /* ended before it was known who they were */
@@ -161,28 +163,40 @@ void restart_job(struct job *job) {
   }
 }
 
-/* Such as a display without a graphics card, and a session on it. */
-static int is_bereft_of(const struct job *job, int depth) {
-  if (job->bereft) return 1;
+/* Whether it holds for a container, or for one that it stands on and that is not ready, such as a session's display. */
+static int holds_below(int (*holds)(const struct job *), const struct job *job, int depth) {
+  if (holds(job)) return 1;
   for (char **name = job->after; name && *name && depth < 8; name++) {
     struct job *other = find_job(*name);
-    if (other && !other->ready && is_bereft_of(other, depth + 1)) return 1;
+    if (other && !other->ready && holds_below(holds, other, depth + 1)) return 1;
   }
   return 0;
 }
 
-int is_bereft(const struct job *job) {
-  return is_bereft_of(job, 0);
+static int lacks_device(const struct job *job) {
+  return job->bereft;
 }
 
-/* Whether those that make the picture are ready, or have had their time: others would take the processor from them. */
+int is_bereft(const struct job *job) {
+  return holds_below(lacks_device, job, 0);
+}
+
+static int has_no_turn(const struct job *job) {
+  return job->phase == WAITING && !has_turn(job->name);
+}
+
+int waits_for_card(const struct job *job) {
+  return holds_below(has_no_turn, job, 0);
+}
+
+/* Whether those that make the picture are ready, or none more has been for long: others would take the processor from them. */
 int picture_there(void) {
-  static double began;
-  static int there;
+  static double since;
+  static int least = MOST + 1, there;
   int lacking = 0;
-  if (!began) began = now();
   for (int i = 0; i < job_count; i++) lacking += !jobs[i].later && jobs[i].phase != ENDED && !jobs[i].ready && !is_bereft(&jobs[i]);
-  if (!lacking || now() - began > PICTURE_TIME) there = 1;
+  if (lacking < least) least = lacking, since = now();
+  if (!lacking || now() - since > PICTURE_TIME) there = 1;
   return there;
 }
 

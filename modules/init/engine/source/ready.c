@@ -15,12 +15,23 @@ static int excuse_said;
 
 static void is_ready(struct job *job) {
   job->ready = 1;
+  job->ready_at = now();
   say("ready %s", job->name);
 }
 
-/* First what it says itself; then whether it is seen, by who has its screen. */
+/* First it is asked what it says itself; then whether it is seen, by who has its screen. */
+static int looks_next(const struct job *job) {
+  return job->looks && (job->answered || !job->asks);
+}
+
+/* Whether nothing is left to be asked. Who was seen once need not be again where nothing can be seen. */
+static int says_all(const struct job *job) {
+  if (looks_next(job)) return job->drawn && is_hidden(job->looks[0]);
+  return !job->asks;
+}
+
 static void ask(struct job *job) {
-  int look = job->answered || !job->asks;
+  int look = looks_next(job);
   char **command = look ? job->looks + 1 : job->asks;
   char *argv[FIELDS + 8] = {runtime(), "exec", "--user", "1000:1000", look ? job->looks[0] : job->name};
   for (int i = 0; command[i] && i < FIELDS; i++) argv[i + 5] = command[i];
@@ -28,12 +39,16 @@ static void ask(struct job *job) {
   job->asker = start(argv, now() - job->began > LATE ? job->log.in : -1);
 }
 
+static int is_coming(const struct job *job) {
+  return job->phase == WAITING && !job->starts && !held_back(job) && !is_bereft(job) && !waits_for_card(job);
+}
+
 /* Whether nobody is just being started: an answer takes its time from those. */
 static int calm(void) {
   double last = 0;
   int moving = 0;
   for (int i = 0; i < job_count; i++) {
-    if (jobs[i].phase == STARTING || (jobs[i].phase == WAITING && !jobs[i].starts && !held_back(&jobs[i]) && !is_bereft(&jobs[i]))) moving = 1;
+    if (jobs[i].phase == STARTING || is_coming(&jobs[i])) moving = 1;
     if (jobs[i].starts == 1 && jobs[i].began > last) last = jobs[i].began; /* not of those that die again and again */
   }
   return !moving || now() - last > UNTIL_CALM;
@@ -71,8 +86,9 @@ double advance_checks(void) {
     if (job->later != i / job_count) continue;
     if (job->phase != RUNNING || job->ready || job->stopping || job->asker > 0) continue;
     if (!all_answer(job->answers)) wait = 0.05;
-    else if (!job->asks && !job->looks) is_ready(job);
+    else if (says_all(job)) is_ready(job);
     else if (busy) continue;
+    else if (looks_next(job) && is_hidden(job->looks[0])) wait = wait < 0.5 ? wait : 0.5; /* until somebody shows it */
     else if (now() < job->ask_due || !calm()) wait = 0.05;
     else ask(job), busy++; /* one after the other: each asks often, and must not take the time of those it waits for */
   }
@@ -91,8 +107,9 @@ int check_ended(pid_t pid, int status) {
     if (job->phase != RUNNING || job->asked_at < job->began) return 1; /* it answers for one that is no more */
     if (status == 0) {
       job->refusals = 0;
-      if (job->asks && job->looks && !job->answered) job->answered = 1;
-      else is_ready(job);
+      if (looks_next(job)) job->drawn = 1;
+      if (looks_next(job) || !job->looks) is_ready(job);
+      else job->answered = 1;
     } else {
       double took = now() - job->asked_at, late = job->asked_at - job->began > LATE;
       if (late && job->refusals++ == 0) say("not ready: %s (%d)", job->name, result(status)), say_tail(&job->log, 1);

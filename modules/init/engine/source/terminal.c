@@ -61,7 +61,7 @@ static int is_drawn_on(const char *display) {
 static int takes_card(const char *name) {
   struct job *job = find_job(name);
   if (!job || job->phase == STARTING) return job != NULL;
-  return job->phase == RUNNING && (!job->ready || is_drawn_on(name)) && now() - job->began < TURN;
+  return job->phase == RUNNING && (!job->ready || is_drawn_on(name)) && now() - (job->ready ? job->ready_at : job->began) < TURN;
 }
 
 /* Whether it has still to be started by systemd, which it is for some time at most. */
@@ -84,6 +84,13 @@ int is_started_in_turn(const char *name) {
   for (int i = 0; own && own->draws && i < terminal_count && &terminals[i] < own; i++)
     if (terminals[i].draws) return 1;
   return 0;
+}
+
+/* Whether a display shows nothing, as another has the card. */
+int is_hidden(const char *display) {
+  struct terminal *own = find_terminal(display);
+  struct vt_stat state = {0};
+  return own && on_console(VT_GETSTATE, &state) == 0 && state.v_active != own->number;
 }
 
 /* The terminal of a container comes to the front, once who is there has let go of the card; 0 when it cannot. */

@@ -153,15 +153,6 @@ def test_terminals_come_to_an_end() -> None:
         plan_machine(Machine.model_validate({"name": "m", "desktops": names}), CATALOG, made.__getitem__)
 
 
-def test_under_systemd_displays_of_x_share_a_card_and_a_compositor_of_wayland_does_not() -> None:
-    assert plan(desktops=["openbox", "xfce"], init="systemd").containers
-    wayland = {"desktop": "wayland", "display": "wayland-card"}
-    assert plan(desktops=[wayland], init="systemd").containers
-    assert plan(desktops=["openbox", wayland]).containers
-    with pytest.raises(ResolveError, match="shares its card with no other display"):
-        plan(desktops=["openbox", wayland], init="systemd")
-
-
 @pytest.mark.parametrize("path", sorted(shipped("machines").glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_machines(path: object) -> None:
     machine = read_machine(path)  # type: ignore[arg-type]

@@ -65,19 +65,7 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
         plans.append(resolve(desktop, catalog, facts, named))
         files.append(own.model_dump(mode="json", by_alias=True, exclude_unset=True))
     plan = with_custody(with_terminals(merged(machine.name, plans, catalog), catalog), catalog)
-    if machine.init == "systemd":
-        _refuse_wayland_beside_others(plan)
     return dataclasses.replace(plan, files=tuple(files))
-
-
-def _refuse_wayland_beside_others(plan: Plan) -> None:
-    """Under systemd a compositor that had taken the card from an X display took no keys until it was started anew."""
-    drawn = [c for c in plan.containers if c.role == Role.DISPLAY and c.devices]
-    if len(drawn) > 1 and any("wayland" in c.sockets for c in drawn):
-        raise ResolveError(
-            "under systemd a Wayland compositor shares its card with no other display",
-            hint="`init: engine`, or `display: own` for all desktops but one",
-        )
 
 
 def with_installer(machine: Machine) -> Machine:

@@ -146,6 +146,27 @@ def test_commands_can_be_pasted(engine: str, world: Path) -> None:
     assert shlex.split(shown(argv)) == argv
 
 
+BUSY = """#!/bin/sh
+echo "$*" >> "$CALLS"
+[ "$(wc -l < "$CALLS")" -gt "$TIMES" ] || { printf 'Error: 1 error occurred:\\n\\t* unlinkat /x/shm: device or resource busy\\n\\n' >&2; exit 125; }
+"""
+
+
+@pytest.mark.parametrize("engine", ["podman"], indirect=True)
+def test_what_podman_finds_busy_it_is_told_to_remove_again(
+    engine: str, calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin" / engine).write_text(BUSY)
+    monkeypatch.setattr("modulux.engine.podman.BUSY", (0.0, 0.0))
+    driver = choose(engine, runtime=None, ulimits={})
+    monkeypatch.setenv("TIMES", "2")
+    driver.remove("container", ["one", "two"])
+    assert calls.read_text().splitlines() == ["rm --force --time 0 one two"] * 3
+    monkeypatch.setenv("TIMES", "9")
+    with pytest.raises(EngineError, match=r"podman rm: Error: 1 error occurred: unlinkat /x/shm: device or resource busy$"):
+        driver.remove("container", ["one"])
+
+
 def test_labels_carry_the_record(engine: str, world: Path) -> None:
     argv = choose(engine, runtime=None, ulimits={}).run_argv(spec(world, "x11vnc"))
     labels = dict(argv[i + 1].split("=", 1) for i, w in enumerate(argv) if w == "--label")

@@ -68,6 +68,14 @@ class CommandLineEngine:
             done = run.run(argv, timeout=timeout)
         except FileNotFoundError:
             raise HostError(f"{self.program} is not installed", hint="modulux doctor") from None
+        return self.checked(argv, done)
+
+    def checked(self, argv: Sequence[str], done: run.Completed) -> str:
+        """What a command of ours printed.
+
+        Raises:
+            EngineError: as `do`.
+        """
         if not done.ok:
             raise EngineError(f"{self.name} {argv[len(self.argv())]}: {_reason(done.stderr) or f'exit status {done.status}'}")
         return done.stdout
@@ -303,9 +311,14 @@ def _facts(item: Mapping[str, Any]) -> ImageFacts:
 
 
 def _reason(stderr: str) -> str:
-    """The line that says why, among warnings and advice on usage: the first that speaks of an error, else the last."""
-    lines = [line for line in stderr.splitlines() if line.strip() and ("level=" not in line or "level=error" in line)]
-    return next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "").strip()
+    """The line that says why, among warnings and advice on usage: the first that speaks of an error, else the last.
+
+    What it only announces ("2 errors occurred:") is the next.
+    """
+    lines = [line.strip() for line in stderr.splitlines() if line.strip() and ("level=" not in line or "level=error" in line)]
+    at = next((i for i, line in enumerate(lines) if "error" in line.lower()), len(lines) - 1)
+    said = lines[at] if lines else ""
+    return f"{said} {lines[at + 1].removeprefix('* ')}" if said.endswith("occurred:") and at + 1 < len(lines) else said
 
 
 def _labels(labels: Mapping[str, str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cached_property
@@ -16,6 +17,9 @@ from modulux.engine.commandline import CommandLineEngine
 from modulux.engine.protocol import Named, State
 from modulux.errors import EngineError
 from modulux.model.plan import Container, Network, Volume
+
+BUSY = (0.2, 0.5, 1.0)
+"""Seconds until what was busy is removed again."""
 
 STARTS_AT_ONCE = (4, 8)
 """The first version in which two `podman run` that share volumes never wait for each other's locks."""
@@ -102,11 +106,22 @@ class Podman(CommandLineEngine):
         return [n for n in map(self._as_named, items) if n.name.startswith(prefix)]
 
     def remove(self, kind: str, names: Any) -> None:
-        """As any engine; SIGTERM was sent before, so nothing is waited for here."""
-        if names and kind == "container":
-            self.do(self.argv("rm", "--force", "--time", "0", *names))
-        else:
+        """As any engine; SIGTERM was sent before, so nothing is waited for here.
+
+        On a busy computer Podman finds a mount of theirs "busy" that another of its processes is just taking away. Told again,
+        it removes them; those that are gone by then are no error.
+        """
+        if not names or kind != "container":
             super().remove(kind, names)
+            return
+        argv = self.argv("rm", "--force", "--time", "0", *names)
+        for pause in BUSY:
+            done = run.run(argv)
+            if "resource busy" not in done.stderr:
+                self.checked(argv, done)
+                return
+            time.sleep(pause)
+        self.do(argv)
 
     def tidy(self, prefix: str) -> None:
         """A `run` that is killed early leaves a name and a root file system in the storage, without a container to them."""

@@ -28,6 +28,9 @@ HELD: set[int] = set()
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+MOMENT = 1.0
+"""Seconds that a command has to end when this process is interrupted."""
+
 _apart = threading.Event()
 """Set while what is started goes into process groups of its own."""
 
@@ -98,6 +101,9 @@ def run(
             process.kill()
             out, err = process.communicate()
         except BaseException:
+            # most are about to end, and a daemon goes on with what it was asked for when its client has gone, unseen by an undo
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=MOMENT)
             process.terminate()
             raise
         finally:

@@ -18,7 +18,7 @@
 
 static struct terminal {
   char *job;
-  int number, draws;
+  int number, draws, had_another; /* turn */
 } terminals[MOST];
 static int terminal_count, first_shown;
 
@@ -39,7 +39,7 @@ void declare_terminal(const char *job, const char *number, const char *kind) {
   char path[32];
   if (terminal_count == MOST || atoi(number) < 1) return;
   if (!terminal_count) settle_messages();
-  terminals[terminal_count++] = (struct terminal){strdup(job), atoi(number), !strcmp(kind, "draws")};
+  terminals[terminal_count++] = (struct terminal){strdup(job), atoi(number), !strcmp(kind, "draws"), 0};
   snprintf(path, sizeof path, "/dev/tty%d", atoi(number));
   if (chown(path, USER, USER) || chmod(path, 0600)) say("%s cannot be given to %s: %s", path, job, strerror(errno));
 }
@@ -107,6 +107,15 @@ void each_terminal(void (*tell)(int file, const char *name, int number, int draw
     tell(file, terminals[i].job, terminals[i].number, terminals[i].draws, terminals[i].number == state.v_active);
 }
 
+/* The card once more for one that has come up and on which, in its time, not all was drawn: the computer is slow. */
+static int give_another_turn(struct terminal *terminal) {
+  struct job *job = find_job(terminal->job);
+  if (!terminal->draws || terminal->had_another || !job || job->phase != RUNNING || !job->ready || !is_drawn_on(job->name)) return 0;
+  terminal->had_another = 1;
+  job->ready_at = now();
+  return show_terminal(job->name);
+}
+
 /* Once all that draw have come up, or had their time, the first is seen. In how many seconds to look again. */
 double advance_terminals(void) {
   const char *first = NULL;
@@ -119,6 +128,8 @@ double advance_terminals(void) {
     else first = job->name;
     if (takes_card(job->name) || (job->phase == WAITING && !job->starts)) return LOOK;
   }
+  for (int i = 0; others && i < terminal_count; i++)
+    if (give_another_turn(&terminals[i])) return LOOK;
   first_shown = 1;
   if (others && !show_terminal(first)) say("%s cannot be shown: %s", first, strerror(errno));
   return NEVER;

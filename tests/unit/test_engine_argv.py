@@ -165,6 +165,10 @@ def test_what_podman_finds_busy_it_is_told_to_remove_again(
     monkeypatch.setenv("TIMES", "9")
     with pytest.raises(EngineError, match=r"podman rm: Error: 1 error occurred: unlinkat /x/shm: device or resource busy$"):
         driver.remove("container", ["one"])
+    (tmp_path / "bin" / engine).unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="podman is not installed"):
+        driver.remove("container", ["one"])
 
 
 def test_labels_carry_the_record(engine: str, world: Path) -> None:

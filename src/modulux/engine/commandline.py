@@ -64,11 +64,18 @@ class CommandLineEngine:
             EngineError: it failed; the message is the last line that the engine said.
             HostError: the engine's program is not there.
         """
+        return self.checked(argv, self.attempt(argv, timeout=timeout))
+
+    def attempt(self, argv: Sequence[str], *, timeout: float | None = None) -> run.Completed:
+        """Run one of our own commands, whatever comes of it.
+
+        Raises:
+            HostError: as `do`.
+        """
         try:
-            done = run.run(argv, timeout=timeout)
+            return run.run(argv, timeout=timeout)
         except FileNotFoundError:
             raise HostError(f"{self.program} is not installed", hint="modulux doctor") from None
-        return self.checked(argv, done)
 
     def checked(self, argv: Sequence[str], done: run.Completed) -> str:
         """What a command of ours printed.

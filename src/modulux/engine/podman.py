@@ -116,8 +116,8 @@ class Podman(CommandLineEngine):
             return
         argv = self.argv("rm", "--force", "--time", "0", *names)
         for pause in BUSY:
-            done = run.run(argv)
-            if "resource busy" not in done.stderr:
+            done = self.attempt(argv)
+            if done.ok or "resource busy" not in done.stderr:
                 self.checked(argv, done)
                 return
             time.sleep(pause)

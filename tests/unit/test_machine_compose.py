@@ -8,6 +8,7 @@ from modulux.errors import ResolveError
 from modulux.machine.bootplan import boot_lines
 from modulux.machine.compose import needs_of, plan_machine, with_installer
 from modulux.machine.files import read_machine
+from modulux.machine.units import wanted_by
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
 from modulux.model.plan import Plan
@@ -48,6 +49,31 @@ def test_two_desktops_share_what_a_machine_has_once() -> None:
     assert all(m.source in volumes for c in both.containers for m in c.mounts)
     gateways = [c for c in both.containers if c.role == "gateway"]
     assert {m.source for c in gateways for m in c.mounts if m.target == "/run/modulux/network"} == {"modulux.m.network.network"}
+
+
+def test_one_that_is_not_to_be_started_rests_and_what_the_machine_has_once_does_not() -> None:
+    made = plan(desktops=["openbox", {"desktop": "xfce", "autostart": False}])
+    assert {c.desktop for c in made.containers if c.rests} == {"xfce"}
+    assert {c.desktop for c in made.containers if not c.rests} == {"openbox", None}
+    assert {c.name for c in made.containers if c.desktop is None} >= {"modulux.m.network", "modulux.m.udev"}
+    lines = boot_lines(made, {c.image: ["id"] for c in made.containers})
+    assert "desktop\tmodulux.xfce.xorg\txfce\trests" in lines
+    assert "desktop\tmodulux.openbox.xorg\topenbox\tstarts" in lines
+    assert not any(line.startswith("desktop\tmodulux.m.") for line in lines)
+    wanted = wanted_by(made.containers)
+    assert {name for name, target in wanted.items() if target is None} == {c.name for c in made.containers if c.rests}
+
+
+def test_a_machine_starts_at_least_one_desktop() -> None:
+    with pytest.raises(ResolveError, match="starts none of its desktops"):
+        plan(desktops=[{"desktop": "xfce", "autostart": False}])
+
+
+def test_the_network_knows_it_by_its_hostname_and_its_containers_by_its_name() -> None:
+    made = plan(desktops=["openbox"], hostname="den")
+    assert {c.hostname for c in made.containers if c.desktop is None} == {"den"}
+    assert "host\tden" in boot_lines(made, {c.image: ["id"] for c in made.containers}, host="den")
+    assert {c.name.split(".")[1] for c in made.containers} == {"m", "openbox"}
 
 
 def test_each_gateway_has_ports_of_its_own_on_the_loopback() -> None:

@@ -14,6 +14,7 @@ Each line is a word and its fields, parted by tabs:
     terminal NAME NUMBER KIND        a virtual terminal; those of the kind `draws` (not `text`) are started one after the other
     settled NAME                     started once drivers have been loaded for what there is, ten seconds at most
     run     NAME RESTART SOCKET...   started once all of the sockets take connections; always, on-failure or never
+    desktop NAME DESKTOP HOW         whose it is; it `starts` with the machine, or `rests` until somebody wants to see it
     later   NAME                     started once all that are not called so are ready, or after a minute
     after   NAME OTHER...            ended before the others
     ready   NAME SOCKET...           its own sockets, which answer when it is ready
@@ -86,6 +87,7 @@ def boot_lines(
         if space := tells_of_devices(c):
             lines += [_line("settled", c.name), _line("news", c.name, space)]
     lines += [_line("run", c.name, c.env.get("MODULUX_RESTART", "always"), *_awaited(c)) for c in plan.containers]
+    lines += [_line("desktop", c.name, c.desktop, "rests" if c.rests else "starts") for c in plan.containers if c.desktop]
     lines += [_line("custody", c.name) for c in plan.containers if c.custody]
     lines += [_line("later", c.name) for c in plan.containers if c.name not in of_the_picture(plan.containers)]
     lines += [_line("after", c.name, *needed) for c in plan.containers if (needed := _needed(c, plan.containers))]

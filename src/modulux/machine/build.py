@@ -146,7 +146,7 @@ class _Assembly:
         names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}
         write_starts(self.machine.init, self.plan, self.facts, self.tools, folder / "bundles")
         (folder / FILE).write_text(description(self.machine, self.kernel.version, [self.init, *sorted(names)]))
-        (folder / "hostname").write_text(f"{self.machine.name}\n")
+        (folder / "hostname").write_text(f"{self.machine.host}\n")
         version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands])
         (folder / "boot").write_text(plan_lines(self.machine, self.plan, names, self.demands, version))
         (folder / "init").write_text(f"{self.machine.init}\n")
@@ -177,7 +177,7 @@ class _Assembly:
 
 def plan_lines(machine: Machine, plan: Plan, names: Mapping[str, Sequence[str]], demands: Sequence[str], version: str) -> str:
     """The boot plan's text; `names` are the ids of each image's layers, `version` that of the system it is for."""
-    lines = boot_lines(plan, names, rfb_socket(plan), version=version, host=machine.name)
+    lines = boot_lines(plan, names, rfb_socket(plan), version=version, host=machine.host)
     return "".join(f"{line}\n" for line in (*lines, *demands))
 
 

@@ -53,7 +53,7 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
     Raises:
         ResolveError: parts that do not go together, or a desktop named twice.
     """
-    facts = HostFacts(timezone=machine.timezone, devices=frozenset(DEVICES), machine=machine.name)
+    facts = HostFacts(timezone=machine.timezone, devices=frozenset(DEVICES), machine=machine.host)
     plans: list[Plan] = []
     files: list[dict[str, Any]] = []
     for number, entry in enumerate(machine.desktops):
@@ -62,9 +62,13 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
         desktop = adapted(own, entry, machine, catalog, number)
         if any(plan.desktop == desktop.name for plan in plans):
             raise ResolveError(f"the machine `{machine.name}` names the desktop `{desktop.name}` twice")
-        plans.append(resolve(desktop, catalog, facts, named))
+        plans.append(_marked(resolve(desktop, catalog, facts, named), catalog, rests=not entry.autostart))
         files.append(own.model_dump(mode="json", by_alias=True, exclude_unset=True))
-    plan = with_custody(with_terminals(merged(machine.name, plans, catalog), catalog), catalog)
+    if not any(entry.autostart for entry in machine.desktops):
+        raise ResolveError(
+            f"the machine `{machine.name}` starts none of its desktops", hint="leave `autostart: false` out of one"
+        )
+    plan = with_custody(with_terminals(merged(machine, plans, catalog), catalog), catalog)
     return dataclasses.replace(plan, files=tuple(files))
 
 
@@ -124,7 +128,14 @@ def _taken(id: str, there: Sequence[Use], catalog: Catalog) -> list[Use]:
     return [Use(module=name) for name in wanted if name not in {use.module for use in there}]
 
 
-def merged(machine: str, plans: Sequence[Plan], catalog: Catalog) -> Plan:
+def _marked(plan: Plan, catalog: Catalog, *, rests: bool) -> Plan:
+    """The same, each container with its desktop, but for what the machine has once for all of them."""
+    own = {c.name for c in plan.containers if catalog.module(c.module).contract.per != "machine"}
+    made = tuple(dataclasses.replace(c, desktop=plan.desktop, rests=rests) if c.name in own else c for c in plan.containers)
+    return dataclasses.replace(plan, containers=made)
+
+
+def merged(machine: Machine, plans: Sequence[Plan], catalog: Catalog) -> Plan:
     """One plan of several, in which the modules that are `per: machine` are there once, under the machine's name."""
     images = {i.reference: i for plan in plans for i in plan.images}
     volumes: dict[str, Volume] = {}
@@ -133,12 +144,12 @@ def merged(machine: str, plans: Sequence[Plan], catalog: Catalog) -> Plan:
     for plan in plans:
         for c in plan.containers:
             if catalog.module(c.module).contract.per == "machine":
-                common[c.name] = container_name(machine, c.short)
+                common[c.name] = container_name(machine.name, c.short)
         names = {v.name: _renamed(v.name, common) for v in plan.volumes}
         volumes |= {names[v.name]: dataclasses.replace(v, name=names[v.name]) for v in plan.volumes}
         for c in plan.containers:
-            containers.setdefault(common.get(c.name, c.name), _moved(c, machine, common, names))
-    return Plan(machine, tuple(images.values()), tuple(volumes.values()), (), tuple(containers.values()))
+            containers.setdefault(common.get(c.name, c.name), _moved(c, machine.host, common, names))
+    return Plan(machine.name, tuple(images.values()), tuple(volumes.values()), (), tuple(containers.values()))
 
 
 def _renamed(volume: str, common: dict[str, str]) -> str:
@@ -146,14 +157,14 @@ def _renamed(volume: str, common: dict[str, str]) -> str:
     return common[owner] + volume.removeprefix(owner) if owner else volume
 
 
-def _moved(c: Container, machine: str, common: dict[str, str], volumes: dict[str, str]) -> Container:
+def _moved(c: Container, host: str, common: dict[str, str], volumes: dict[str, str]) -> Container:
     mounts = tuple(dataclasses.replace(m, source=volumes.get(m.source, m.source)) for m in c.mounts)
     after = tuple(common.get(name, name) for name in c.after)
     listen = {f"MODULUX_PORT_{p.interface.upper()}": str(p.host_port) for p in c.publish}
     if c.publish:  # there is nobody else to publish a port: the module has the machine's own network
         listen["MODULUX_LISTEN"] = c.publish[0].address
     moved = dataclasses.replace(c, mounts=mounts, after=after, env=c.env | listen)
-    return dataclasses.replace(moved, name=common[c.name], hostname=machine) if c.name in common else moved
+    return dataclasses.replace(moved, name=common[c.name], hostname=host) if c.name in common else moved
 
 
 def with_terminals(plan: Plan, catalog: Catalog) -> Plan:

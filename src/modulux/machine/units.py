@@ -55,7 +55,7 @@ def in_turn(containers: Sequence[Container]) -> set[str]:
 def wanted_by(containers: Sequence[Container]) -> dict[str, str | None]:
     """What has systemd start each: the boot, for who makes the picture; later, by a word of PID 1's, all others; or nothing."""
     picture, turns = of_the_picture(containers), in_turn(containers)
-    return {c.name: None if c.name in turns else AT_BOOT if c.name in picture else LATER for c in containers}
+    return {c.name: None if c.rests or c.name in turns else AT_BOOT if c.name in picture else LATER for c in containers}
 
 
 def unit(c: Container, image: ImageFacts, kept: Collection[str], *, wanted_by: str | None = AT_BOOT) -> str:

@@ -25,6 +25,10 @@ class MachineDesktop(Written):
         description="the name of a ready-made one, the path of a file, or what such a file holds"
     )
     display: Name | None = Field(default=None, description="in place of the machine's")
+    autostart: bool = Field(
+        default=True,
+        description="false: it rests until somebody goes to its terminal (Ctrl-Alt-F8, `machine show`) or starts it",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -128,7 +132,8 @@ def log_or_none(value: object) -> object:
 class Machine(Model):
     """What a machine boots. Only `name` and `desktops` are needed."""
 
-    name: Name = Field(description="the machine's, and its hostname: small letters, digits and single hyphens")
+    name: Name = Field(description="the machine's: small letters, digits and single hyphens")
+    hostname: Name | None = Field(default=None, description="what the network knows it by, in place of its name")
     summary: str = Field(default="", description="a line for lists of machines")
     kernel: KernelUse = Field(
         default_factory=lambda: KernelUse(module="debian"),
@@ -180,6 +185,11 @@ class Machine(Model):
         if self.screens and self.screen:
             raise ValueError("takes `screen:`, one size, or `screens:`, a list of them")
         return self
+
+    @property
+    def host(self) -> str:
+        """What it is called by itself and on the network."""
+        return self.hostname or self.name
 
     @property
     def first_screen(self) -> Screen | None:

@@ -121,6 +121,8 @@ class Container:
     after: tuple[str, ...]  # containers that must have been created before, since a volume gets its first content from them
     labels: dict[str, str]
     custody: tuple[str, ...] = ()  # volumes of others that it keeps, on a machine
+    desktop: str | None = None  # of a machine's, with which it is started and ended; the machine's own have none
+    rests: bool = False  # not started with the machine, but when somebody wants to see its desktop
 
     @property
     def hash(self) -> str:

@@ -1,5 +1,5 @@
 /* Commands for the machine: status, processes, start NAME, stop NAME, restart NAME, log NAME, act NAME COMMAND... (in that container, as its
- * user), terminals, show NAME (its terminal), try NAME and undo NAME (an update of it: trial.c), sticks, eject STICK, poweroff, reboot, and the
+ * user), desktops, begin DESKTOP, end DESKTOP, terminals, show NAME (its terminal), try NAME and undo NAME (an update of it: trial.c), sticks, eject STICK, poweroff, reboot, and the
  * verbs of slots (receive.c), of updates (update_files.c) and of disks (disks.c). For who keeps the machine's data (keep.c) there are a few of
  * them and four more: still NAME... (those stand still until go, the end of the line, or two minutes), go, take, and place (place.c). Words are
  * parted by tabs, or by spaces where there is no tab. The last line of an answer is "ok", or begins with "error". */
@@ -39,6 +39,20 @@ static void tell_terminal(int file, const char *container, int number, int draws
 static void show(struct client *client, struct job *job) {
   if (show_terminal(job->name)) conclude(client, NO_ERROR);
   else conclude(client, "%s cannot be shown: %s", job->name, errno == ESRCH ? "it has no terminal" : strerror(errno));
+}
+
+static void tell_desktop(int file, const char *name, const char *state) {
+  answer(file, "%s\t%s\n", name, state);
+}
+
+/* Verbs of whole desktops; whether it was one. */
+static int obey_of_desktops(struct client *client, const char *verb, const char *name) {
+  int (*change)(const char *) = !strcmp(verb, "begin") ? start_desktop : !strcmp(verb, "end") ? stop_desktop : NULL;
+  if (!strcmp(verb, "desktops")) each_desktop(tell_desktop, client->file);
+  else if (!change) return 0;
+  else if (!name || !change(name)) return conclude(client, "there is no desktop %s", name ? name : "without a name"), 1;
+  conclude(client, NO_ERROR);
+  return 1;
 }
 
 static void answer_why_not(struct client *client, const char *why) {
@@ -123,6 +137,7 @@ void obey(struct client *client, char *line) {
   if (client->keeps && obey_keeper(client, words)) return;
   if (client->keeps && !is_for_keepers(verb)) return conclude(client, "not by this socket: %s", verb);
   if (is_apart(verb)) return leave_apart(client, words);
+  if (obey_of_desktops(client, verb, words[1])) return;
   struct job *job = count > 1 ? find_job(words[1]) : NULL;
   for (int i = 0; of_jobs[i]; i++)
     if (!strcmp(verb, of_jobs[i]) && !job) return conclude(client, "there is no container %s", count > 1 ? words[1] : "without a name");

@@ -111,6 +111,9 @@ struct job {
   char **looks;   /* the container that has its screen, and a command there that says whether it is drawn */
   char restart;   /* 'a'lways, on 'f'ailure, 'n'ever */
   char wanted;    /* whether it should run */
+  char *desktop;  /* whose it is; NULL: the machine's own */
+  char rests;     /* not started with the machine, but once somebody wants to see its desktop */
+  char leaving;   /* its desktop ends: 1, or 2: it has been told */
   char later;     /* not needed for the picture, and started once that is there */
   char root_made, ready, told, again;
   char answered;  /* what it asks says yes; it has still to be seen */
@@ -132,6 +135,7 @@ extern struct job jobs[MOST];
 extern int job_count;
 struct job *find_job(const char *name);
 struct job *make_job(const char *name);
+int leans_on(const struct job *job, const struct job *other); /* it ends before the other */
 int is_bereft(const struct job *job);      /* it, or one that it stands on, lacks a device: nobody waits for it */
 int waits_for_card(const struct job *job); /* it, or one that it stands on, has not had its turn */
 int picture_there(void);
@@ -196,6 +200,13 @@ int is_hidden(const char *display);
 int show_terminal(const char *job);
 void each_terminal(void (*tell)(int file, const char *job, int number, int draws, int seen), int file);
 double advance_terminals(void);
+
+/* desktop.c: containers that are started and ended together */
+void declare_desktop(const char *job, const char *desktop, int rests);
+int start_desktop(const char *name);
+int stop_desktop(const char *name);
+void each_desktop(void (*tell)(int file, const char *name, const char *state), int file);
+double advance_desktops(void);
 
 /* demand.c: what modules need of the kernel */
 void add_demand(char **fields);

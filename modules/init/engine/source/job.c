@@ -163,6 +163,12 @@ void restart_job(struct job *job) {
   }
 }
 
+int leans_on(const struct job *job, const struct job *other) {
+  for (char **name = job->after; name && *name; name++)
+    if (!strcmp(*name, other->name)) return 1;
+  return 0;
+}
+
 /* Whether it holds for a container, or for one that it stands on and that is not ready, such as a session's display. */
 static int holds_below(int (*holds)(const struct job *), const struct job *job, int depth) {
   if (holds(job)) return 1;
@@ -247,8 +253,7 @@ double advance_jobs(void) {
 
 static int needed(const struct job *job) {
   for (int i = 0; i < job_count; i++)
-    for (char **name = jobs[i].after; jobs[i].phase != ENDED && name && *name; name++)
-      if (!strcmp(*name, job->name)) return 1;
+    if (jobs[i].phase != ENDED && leans_on(&jobs[i], job)) return 1;
   return 0;
 }
 

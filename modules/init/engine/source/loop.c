@@ -96,7 +96,7 @@ static int turn(double wait) {
 void supervise(void) {
   for (double wait = 0;;) {
     int more = turn(wait);
-    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending && !under_systemd ? end_jobs() : NEVER, advance_slot(), advance_terminals(), advance_changes(), advance_still(), advance_troubles(), advance_logs(), advance_answers()};
+    double wants[] = {advance_devices(), advance_jobs(), advance_checks(), advance_links(), ending && !under_systemd ? end_jobs() : NEVER, advance_slot(), advance_terminals(), advance_desktops(), advance_changes(), advance_still(), advance_troubles(), advance_logs(), advance_answers()};
     if (leaving || (ending && wants[4] == 0)) return;
     wait = more ? 0 : NEVER;
     for (size_t i = 0; i < sizeof wants / sizeof *wants; i++)

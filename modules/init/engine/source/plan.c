@@ -12,6 +12,7 @@
  *   terminal NAME NUMBER KIND     a virtual terminal is given to NAME; those of the kind `draws` are started one after the other (or: text)
  *   settled NAME                  it is started once drivers have been loaded for what there is
  *   run     NAME RESTART SOCKET...  started once all of the sockets take connections; always, on-failure, never
+ *   desktop NAME DESKTOP HOW      whose it is; `starts` with the machine, or `rests` until somebody goes to its terminal, or says so
  *   later   NAME                  started once all that are not called so are ready, or have had their time
  *   after   NAME OTHER...         ended before the others
  *   ready   NAME SOCKET...        its own sockets that answer when it is ready
@@ -142,6 +143,7 @@ static void obey(char *line, int at) {
   else if (!strcmp(verb, "news") && count == 3) declare_news(fields[1], fields[2]);
   else if (!strcmp(verb, "sticks") && count == 3) declare_sticks(fields[1], fields[2]);
   else if (!strcmp(verb, "later") && count == 2) start_later(fields[1]);
+  else if (!strcmp(verb, "desktop") && count == 4) declare_desktop(fields[1], fields[2], !strcmp(fields[3], "rests"));
   else if (!strcmp(verb, "custody") && count == 2) begin_custody(), open_keeping(); /* systemd starts who asks there when this program is its service */
   else if (!strcmp(verb, "needs") && count == 5) add_demand(fields + 1);
   else if (!strcmp(verb, "terminal") && count == 4) declare_terminal(fields[1], fields[2], fields[3]);

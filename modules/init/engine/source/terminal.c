@@ -88,10 +88,16 @@ int is_started_in_turn(const char *name) {
 
 /* Whether a display shows nothing, as another has the card. Asked of the kernel where it takes no lock: the console's is held for as long as
  * somebody writes to it, or while the screen goes from one to another. */
+static int seen_number(void) {
+  char active[16] = "";
+  if (access(CONSOLE, F_OK) || !read_text("/sys/class/tty/tty0/active", active, sizeof active) || strlen(active) < 4) return 0;
+  return atoi(active + 3);
+}
+
 int is_hidden(const char *display) {
   struct terminal *own = find_terminal(display);
-  char active[16] = "";
-  return own && access(CONSOLE, F_OK) == 0 && read_text("/sys/class/tty/tty0/active", active, sizeof active) > 0 && atoi(active + 3) != own->number;
+  int seen = seen_number();
+  return own && seen && seen != own->number;
 }
 
 /* The terminal of a container comes to the front, once who is there has let go of the card; 0 when it cannot. */
@@ -117,14 +123,28 @@ static int give_another_turn(struct terminal *terminal) {
   return show_terminal(job->name);
 }
 
-/* Once all that draw have come up, or had their time, the first is seen. In how many seconds to look again. */
-double advance_terminals(void) {
-  const char *first = NULL;
-  int others = 0;
-  if (first_shown || ending) return NEVER;
+/* Who goes to the terminal of a desktop that rests wants to see it. One that was ended while it was seen stays so until somebody comes again. */
+static double look_for_resting(void) {
+  static int last;
+  int seen = seen_number(), any = 0;
   for (int i = 0; i < terminal_count; i++) {
     struct job *job = terminals[i].draws ? find_job(terminals[i].job) : NULL;
-    if (!job) continue;
+    if (!job || !job->rests) continue;
+    any = 1;
+    if (seen != last && terminals[i].number == seen && job->phase == ENDED) start_desktop(job->desktop);
+  }
+  last = seen;
+  return any ? LOOK : NEVER;
+}
+
+/* Once all that draw have come up, or had their time, the first is seen. In how many seconds to look again. */
+static double show_first(void) {
+  const char *first = NULL;
+  int others = 0;
+  if (first_shown) return NEVER;
+  for (int i = 0; i < terminal_count; i++) {
+    struct job *job = terminals[i].draws ? find_job(terminals[i].job) : NULL;
+    if (!job || (job->rests && job->phase == ENDED)) continue;
     if (first) others++;
     else first = job->name;
     if (takes_card(job->name) || (job->phase == WAITING && !job->starts)) return LOOK;
@@ -134,4 +154,10 @@ double advance_terminals(void) {
   first_shown = 1;
   if (others && !show_terminal(first)) say("%s cannot be shown: %s", first, strerror(errno));
   return NEVER;
+}
+
+double advance_terminals(void) {
+  if (ending) return NEVER;
+  double first = show_first(), resting = look_for_resting();
+  return first < resting ? first : resting;
 }

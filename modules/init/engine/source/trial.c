@@ -30,12 +30,6 @@ int changes(const struct job *job) {
   return change.step != IDLE && change.job == job;
 }
 
-static int leans_on(const struct job *job, const struct job *other) {
-  for (char **name = job->after; name && *name; name++)
-    if (!strcmp(*name, other->name)) return 1;
-  return 0;
-}
-
 /* Who is ended and started again: the container and those that run and depend on it, however far. */
 static void choose_moving(struct job *first) {
   int more = 1;

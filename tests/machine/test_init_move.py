@@ -134,6 +134,24 @@ def test_after_it_a_disk_that_is_not_there_is_no_reason_to_take_the_old_one(here
     here.power_off()
 
 
+def test_one_of_a_newer_system_is_not_touched_on_the_disk_that_it_was_moved_to(
+    here: World, disk: Path, bigger: Path, tmp_path: Path
+) -> None:
+    wanted(here, disk, bigger)
+    start(here, disk, disk, bigger)
+    here.power_off()
+    (tmp_path / "mark").write_text("modulux 2\n")
+    for command in ("rm /.modulux", f"write {tmp_path / 'mark'} .modulux", "feature needs_recovery"):
+        do("debugfs", "-w", "-R", command, bigger)
+    do("sync")
+    before = bigger.read_bytes()
+    said = start(here, disk, disk, bigger)
+    assert any(f"{bigger}: it belongs to a newer system" in line and "NOTHING WILL BE KEPT" in line for line in said), said
+    assert here.status()["machine"][2] == "memory"
+    here.power_off()
+    assert bigger.read_bytes() == before
+
+
 def test_outgrown_again_it_is_moved_once_more(here: World, disk: Path, bigger: Path, third: Path) -> None:
     wanted(here, disk, bigger)
     shown(here, {"THIRD": third})

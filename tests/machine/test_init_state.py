@@ -113,6 +113,34 @@ def test_what_holds_something_else_is_left_alone(here: World, disk: Path, kind: 
     assert disk.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["photos", ""])
+def test_an_ext4_of_somebody_elses_is_left_alone(here: World, disk: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "picture").write_text("of a cat")
+    do("mke2fs", "-q", "-t", "ext4", "-L", name, disk)
+    do("debugfs", "-w", "-R", f"write {tmp_path / 'picture'} picture", disk)
+    do("sync")
+    before = disk.read_bytes()
+    boot(here, disk)
+    assert any("holds something else" in line and "NOTHING WILL BE KEPT" in line for line in here.console())
+    here.power_off()
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["mine", "modulux-making"])
+def test_one_that_says_that_it_is_ours_is_used_whatever_its_label(here: World, disk: Path, name: str) -> None:
+    """It may be the label of one that is being made: the other may have lain in the journal when the power went."""
+    boot(here, disk, "volume /state/volumes/home one /nowhere")
+    (here.inside / "state/volumes/home/letter").write_text("dear")
+    here.power_off()
+    do("e2label", disk, name)
+    said = len(here.console())
+    here.start()
+    here.wait(lambda: "started one" in here.console()[said:], 30)
+    assert (here.inside / "state/volumes/home/letter").read_text() == "dear"
+    here.power_off()
+    assert label(disk) == "modulux-state"
+
+
 def may_grow() -> bool:
     """Whether this root may do what the first process of a computer may: in some containers it may not."""
     status = Path("/proc/self/status").read_text()

@@ -138,6 +138,21 @@ def compile_pid1(folder: Path, **changed: float) -> Path:
     return made
 
 
+def compile_part(folder: Path, part: str, before: str, after: str) -> Path:
+    """A program of one file of PID 1's and a `main` of the test's, which may call what is private there; all others lie beside.
+
+    Args:
+        before: C that is read before that file, such as what takes the place of a call to the kernel.
+        after: C that is read after it.
+    """
+    text = f'#include "init.h"\n{before}\n#include "{part}"\n#undef main\n{after}\n'
+    (folder / "part.c").write_text(text)
+    others = [str(path) for path in sorted(SOURCE.glob("*.c")) if path.name != part]
+    flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{SOURCE}", "-Dmain=first_process"]
+    subprocess.run(["gcc", *flags, "-o", str(folder / "part"), str(folder / "part.c"), *others], check=True)
+    return folder / "part"
+
+
 @dataclass
 class Noted:
     """What the runtime was asked for, and what containers did: seconds, a word, the container's name, the whole command."""

@@ -1,4 +1,8 @@
-/* The last partition of a disk that is larger than the image that was written to it: taken to the disk's end, with the table's copy. */
+/* The last partition of a disk that is larger than the image that was written to it: taken to the disk's end, with the table's copy.
+ *
+ * The kernel looks at no copy unless it is told to on its command line, where that would hold for every disk. So the table itself is whole at any
+ * moment, as it was or as it is to be: its header, one sector, names the entries, which are written to another place before they are where they
+ * were. A firmware that looks at the copy finds it at the disk's new end. */
 #include "init.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +19,14 @@
 #define TABLE 32 /* sectors: 128 entries of 128 bytes */
 #define GRAIN 2048
 #define ENTRY 128
+#define HEADER 1             /* sectors: where the header lies, */
+#define USUAL (HEADER + 1)   /* where the entries do, */
+#define SPARE (USUAL + TABLE) /* and where they do while those are written */
 
 struct disk {
   int file, number; /* of the partition, from 1 */
   uint64_t sectors;
-  unsigned char head[(1 + TABLE) * SECTOR]; /* the header and the entries behind it */
+  unsigned char header[SECTOR], entries[TABLE * SECTOR];
 };
 
 static uint64_t number_at(const unsigned char *at, int bytes) {
@@ -46,38 +53,65 @@ static void seal(unsigned char *header) {
   put(header + 16, crc32(header, 92), 4);
 }
 
-/* Only a table as our images have it. */
-static int is_ours(struct disk *disk) {
+static int read_sectors(struct disk *disk, unsigned char *bytes, int count, uint64_t at) {
+  return pread(disk->file, bytes, count * SECTOR, at * SECTOR) == count * SECTOR;
+}
+
+/* On the disk when it returns; not 0 when it is not. */
+static int write_sectors(struct disk *disk, const unsigned char *bytes, int count, uint64_t at) {
+  return pwrite(disk->file, bytes, count * SECTOR, at * SECTOR) != count * SECTOR || fsync(disk->file);
+}
+
+static uint64_t place_of_entries(const struct disk *disk) {
+  return number_at(disk->header + 72, 8);
+}
+
+/* Only a table as our images have it, which leave room before the first partition. */
+static int read_table(struct disk *disk) {
   unsigned char header[92];
-  memcpy(header, disk->head, sizeof header);
-  if (memcmp(header, "EFI PART", 8) || number_at(header + 12, 4) != 92 || number_at(header + 72, 8) != 2) return 0;
+  if (!read_sectors(disk, disk->header, 1, HEADER)) return 0;
+  memcpy(header, disk->header, sizeof header);
+  if (memcmp(header, "EFI PART", 8) || number_at(header + 12, 4) != 92 || number_at(header + 40, 8) < SPARE + TABLE) return 0;
   if (number_at(header + 80, 4) != 128 || number_at(header + 84, 4) != ENTRY) return 0;
   uint32_t told = number_at(header + 16, 4);
   put(header + 16, 0, 4);
-  return told == crc32(header, sizeof header) && number_at(header + 88, 4) == crc32(disk->head + SECTOR, TABLE * SECTOR);
+  if (told != crc32(header, sizeof header) || (place_of_entries(disk) != USUAL && place_of_entries(disk) != SPARE)) return 0;
+  return read_sectors(disk, disk->entries, TABLE, place_of_entries(disk)) && number_at(header + 88, 4) == crc32(disk->entries, sizeof disk->entries);
 }
 
 static int is_last(struct disk *disk, uint64_t end) {
   for (int i = 0; i < 128; i++)
-    if (number_at(disk->head + SECTOR + i * ENTRY + 40, 8) > end) return 0;
+    if (number_at(disk->entries + i * ENTRY + 40, 8) > end) return 0;
   return 1;
 }
 
-/* The copy at the end first: whichever is read after a power cut is whole. */
-static int write_tables(struct disk *disk) {
-  unsigned char *header = disk->head, copy[SECTOR];
-  put(header + 32, disk->sectors - 1, 8);
-  put(header + 48, disk->sectors - 2 - TABLE, 8);
-  put(header + 88, crc32(header + SECTOR, TABLE * SECTOR), 4);
-  seal(header);
-  memcpy(copy, header, SECTOR);
+static int write_header(struct disk *disk, uint64_t entries_at) {
+  put(disk->header + 72, entries_at, 8);
+  seal(disk->header);
+  return write_sectors(disk, disk->header, 1, HEADER);
+}
+
+/* The entries lie at SPARE, and from now on where they usually do. */
+static int settle(struct disk *disk) {
+  return write_sectors(disk, disk->entries, TABLE, USUAL) || write_header(disk, USUAL);
+}
+
+static int write_copy(struct disk *disk) {
+  unsigned char copy[SECTOR];
+  memcpy(copy, disk->header, SECTOR);
   put(copy + 24, disk->sectors - 1, 8);
-  put(copy + 32, 1, 8);
+  put(copy + 32, HEADER, 8);
   put(copy + 72, disk->sectors - 1 - TABLE, 8);
   seal(copy);
-  if (pwrite(disk->file, header + SECTOR, TABLE * SECTOR, (disk->sectors - 1 - TABLE) * SECTOR) != TABLE * SECTOR) return -1;
-  if (pwrite(disk->file, copy, SECTOR, (disk->sectors - 1) * SECTOR) != SECTOR || fsync(disk->file)) return -1;
-  return pwrite(disk->file, header, sizeof disk->head, SECTOR) != sizeof disk->head || fsync(disk->file);
+  return write_sectors(disk, disk->entries, TABLE, disk->sectors - 1 - TABLE) || write_sectors(disk, copy, 1, disk->sectors - 1);
+}
+
+/* Not 0 when it failed; then, too, the table is whole. The header that is on the disk names the entries at USUAL. */
+static int write_tables(struct disk *disk) {
+  put(disk->header + 32, disk->sectors - 1, 8);
+  put(disk->header + 48, disk->sectors - 2 - TABLE, 8);
+  put(disk->header + 88, crc32(disk->entries, sizeof disk->entries), 4);
+  return write_copy(disk) || write_sectors(disk, disk->entries, TABLE, SPARE) || write_header(disk, SPARE) || settle(disk);
 }
 
 static int open_disk(const char *partition, struct disk *disk) {
@@ -101,10 +135,11 @@ static void grow(struct disk *disk, const char *partition) {
   uint64_t bytes = 0;
   if (ioctl(disk->file, BLKSSZGET, &sector) || sector != SECTOR || ioctl(disk->file, BLKGETSIZE64, &bytes)) return;
   disk->sectors = bytes / SECTOR;
-  if (disk->number < 1 || disk->number > 128 || pread(disk->file, disk->head, sizeof disk->head, SECTOR) != sizeof disk->head) return;
-  unsigned char *entry = disk->head + SECTOR + (disk->number - 1) * ENTRY;
+  if (disk->number < 1 || disk->number > 128 || !read_table(disk)) return;
+  if (place_of_entries(disk) == SPARE && settle(disk)) return say("state: the table of partitions cannot be written: %s", strerror(errno)); /* the power went */
+  unsigned char *entry = disk->entries + (disk->number - 1) * ENTRY;
   uint64_t start = number_at(entry + 32, 8), end = number_at(entry + 40, 8), room = (disk->sectors - 1 - TABLE) / GRAIN * GRAIN;
-  if (!is_ours(disk) || !is_last(disk, end) || room <= end + GRAIN) return;
+  if (!is_last(disk, end) || room <= end + GRAIN) return;
   put(entry + 40, room - 1, 8);
   if (write_tables(disk)) return say("state: the table of partitions cannot be written: %s", strerror(errno));
   struct blkpg_partition now = {.start = start * SECTOR, .length = (room - start) * SECTOR, .pno = disk->number};

@@ -49,6 +49,7 @@ void wait_for_beside(void);
 extern int state_kept;
 void mount_state(void);
 void state_helper_ended(pid_t pid, int status);
+int is_newer_state(const char *mark); /* of a system that is newer than this one; `mark` is its file of that name */
 
 /* move.c: the state on another disk than it was */
 int moved_elsewhere(const char *disk, char *other, size_t size);

@@ -83,9 +83,14 @@ static void open_loop(void) {
   if (!under_systemd) reboot(RB_DISABLE_CAD); /* Ctrl-Alt-Del arrives as SIGINT */
 }
 
+/* For epoll, which takes less than nothing for no end at all: what became due between two looks at the clock is in less than no time. */
+static int milliseconds(double wait) {
+  return wait > 60 ? 60000 : wait > 0 ? (int)(wait * 1000) + 1 : 1;
+}
+
 static int turn(double wait) {
   struct epoll_event events[32];
-  int count = epoll_wait(poller, events, 32, wait > 60 ? 60000 : (int)(wait * 1000) + 1);
+  int count = epoll_wait(poller, events, 32, milliseconds(wait));
   for (int i = 0; i < count; i++) {
     int file = events[i].data.fd;
     if (watched[file].call) watched[file].call(file, watched[file].what);

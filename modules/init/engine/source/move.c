@@ -208,13 +208,21 @@ struct sought {
   enum rank rank;
 };
 
-/* Journals are replayed: what a disk says of itself may lie there. */
+/* Journals are replayed: what a disk says of itself may lie there. But not where a newer system wrote it. */
+static int mount_beside(const char *path) {
+  folders(BESIDE, 0700);
+  if (mount(path, BESIDE, "ext4", FLAGS | MS_RDONLY, "noload") == 0) {
+    if (is_newer_state(BESIDE "/.modulux")) return 0;
+    umount(BESIDE);
+  }
+  return mount(path, BESIDE, "ext4", FLAGS | MS_RDONLY, NULL);
+}
+
 static enum rank rank_of(const char *name, unsigned generation) {
   struct move move;
   char path[128];
   snprintf(path, sizeof path, "/dev/%s", name);
-  folders(BESIDE, 0700);
-  if (mount(path, BESIDE, "ext4", FLAGS | MS_RDONLY, NULL)) return NONE;
+  if (mount_beside(path)) return NONE;
   enum rank rank = STATE;
   if (access(BESIDE "/move/moved", F_OK) == 0 || generation_at(BESIDE "/move/generation") < generation) rank = NONE;
   else if (read_move(BESIDE "/move/begun", &move) && is_meant(&move, name)) rank = ARRIVED; /* a copy: it has what was noted on the old one */

@@ -134,6 +134,7 @@ static enum answer reject(void) {
 /* In the initramfs, or when nothing works: without the loop. */
 void give_slot_up(void) {
   if (!own_slot()) return;
+  wait_for_beside(); /* the driver of the boot partition's file system is among what is loaded there */
   if (reject() == GOES) say("the slot %c cannot be used: the other one is started", own_slot());
   else say("the slot %c cannot be used, and there is no other one", own_slot());
 }

@@ -17,6 +17,7 @@
 #define MADE "modulux-state"
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOATIME)
 #define GROW _IOW('f', 16, uint64_t) /* EXT4_IOC_RESIZE_FS */
+#define NEWER "it belongs to a newer system, and is left alone"
 
 enum look { BLANK, HALF_MADE, CLEAN, UNCLEAN, FOREIGN, UNREADABLE };
 
@@ -32,7 +33,30 @@ static uint32_t number(const unsigned char *at) {
   return at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* What lies on a disk, by its first bytes. Only one that holds nothing anybody knows is called blank. */
+/* The version of the state that has this mark; 0 when it has none. */
+static int version(const char *mark) {
+  char text[64];
+  return read_text(mark, text, sizeof text) ? atoi(text + strcspn(text, "0123456789")) : 0;
+}
+
+int is_newer_state(const char *mark) {
+  return version(mark) > OURS;
+}
+
+/* The version of the state on a disk that nobody has mounted. With "noload" nothing of that disk is changed, and not all may be seen. */
+static int version_on(const char *disk, const char *how) {
+  if (mount(disk, "/state", "ext4", FLAGS | MS_RDONLY, how)) return 0; /* said later, when it matters */
+  int found = version(MARK);
+  umount("/state");
+  return found;
+}
+
+static int is_labelled(const unsigned char *super, const char *label) {
+  return !strncmp((const char *)super + 0x78, label, 16);
+}
+
+/* What lies on a disk, by its first bytes. Only one that holds nothing anybody knows is called blank, and an ext4 is ours by its label or
+ * its mark. */
 static enum look look_at(const char *disk, uint64_t *blocks, uint64_t *block) {
   static unsigned char head[128 * 1024];
   const unsigned char *super = head + 1024;
@@ -43,7 +67,8 @@ static enum look look_at(const char *disk, uint64_t *blocks, uint64_t *block) {
   if (super[0x38] == 0x53 && super[0x39] == 0xef) {
     *blocks = number(super + 4) | (uint64_t)number(super + 0x150) << 32;
     *block = 1024ull << (number(super + 0x18) & 7);
-    if (!strncmp((const char *)super + 0x78, BEING_MADE, 16)) return HALF_MADE;
+    if (is_labelled(super, BEING_MADE)) return version_on(disk, NULL) ? UNCLEAN : HALF_MADE; /* the other label may lie in the journal as yet */
+    if (!is_labelled(super, MADE) && !version_on(disk, "noload")) return FOREIGN;
     int recover = number(super + 0x60) & 4, state = super[0x3a];
     return recover || !(state & 1) || state & 2 ? UNCLEAN : CLEAN;
   }
@@ -70,30 +95,20 @@ static void check(const char *disk, const char *how) {
   else if (found) say("state: e2fsck mended %s", disk);
 }
 
-/* The version of a state that is mounted; 0 when it has none. */
-static int version(void) {
-  char text[64];
-  return read_text(MARK, text, sizeof text) ? atoi(text + strcspn(text, "0123456789")) : 0;
-}
-
-/* A state of a newer system is not even replayed: its journal may hold what this one does not know. */
-static int too_new(const char *disk) {
-  int found;
-  if (mount(disk, "/state", "ext4", FLAGS | MS_RDONLY, "noload")) return 0; /* said later, when it matters */
-  found = version();
-  umount("/state");
-  return found > OURS;
-}
-
+/* The label comes last: by it this disk is known for ours, or for one on which nothing lies yet. */
 static void mark(void) {
-  char text[32], label[256] = MADE;
-  if (version() == OURS) return;
-  snprintf(text, sizeof text, "modulux %d\n", OURS);
-  if (write_text(MARK, text)) say("state: %s cannot be written: %s", MARK, strerror(errno));
-  sync();
+  char text[32], label[256] = "";
+  if (version(MARK) < OURS) {
+    snprintf(text, sizeof text, "modulux %d\n", OURS);
+    if (write_text(MARK, text)) say("state: %s cannot be written: %s", MARK, strerror(errno));
+    sync();
+  }
   int top = open("/state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (ioctl(top, FS_IOC_SETFSLABEL, label)) say("state: its label cannot be set: %s", strerror(errno));
-  fsync(top);
+  if (ioctl(top, FS_IOC_GETFSLABEL, label) || strcmp(label, MADE)) {
+    strcpy(label, MADE);
+    if (ioctl(top, FS_IOC_SETFSLABEL, label)) say("state: its label cannot be set: %s", strerror(errno));
+    fsync(top);
+  }
   close(top);
 }
 
@@ -118,11 +133,22 @@ void state_helper_ended(pid_t pid, int status) {
   if (pid == grower) grower = 0;
 }
 
-static int take_up(const char *disk) {
+static int mount_kept(const char *disk) {
   if (mount(disk, "/state", "ext4", FLAGS, "errors=remount-ro") == 0) return 0;
   say("state: %s cannot be mounted (%s), it is checked", disk, strerror(errno));
   check(disk, "-fy");
   return mount(disk, "/state", "ext4", FLAGS, "errors=remount-ro");
+}
+
+/* NULL once it is mounted, or why it is not. A state of a newer system is not even replayed: its journal may hold what this one does not
+ * know. */
+static const char *take_up(const char *disk, enum look look) {
+  if (version_on(disk, "noload") > OURS) return NEWER;
+  if (look == UNCLEAN) check(disk, "-p");
+  if (mount_kept(disk)) return strerror(errno);
+  if (version(MARK) <= OURS) return NULL;
+  umount("/state"); /* only its journal said so */
+  return NEWER;
 }
 
 void mount_state(void) {
@@ -131,29 +157,27 @@ void mount_state(void) {
   int named = argument("state", wanted, sizeof wanted);
   if (!strcmp(wanted, "none")) return in_memory("none was given", "");
   if (!find_disk(wanted, disk, sizeof disk, named ? DISK_TIME : 1)) return in_memory("the disk is not there", wanted);
-  grow_partition(disk);
   enum look look = look_at(disk, &blocks, &block);
   if (look == UNREADABLE) return in_memory("the disk cannot be read, or is too small", disk);
   if (look == FOREIGN) return in_memory("it holds something else, which is left alone", disk);
   if (look == HALF_MADE) say("state: the power went while %s was made; it is made anew", disk);
-  if (look == BLANK || look == HALF_MADE) {
-    if (make(disk)) return in_memory("it cannot be used", disk);
-    look_at(disk, &blocks, &block);
-  } else if (too_new(disk)) {
-    return in_memory("it belongs to a newer system, and is left alone", disk);
-  }
-  if (look == UNCLEAN) check(disk, "-p");
-  if (take_up(disk)) return in_memory(strerror(errno), disk);
+  int blank = look == BLANK || look == HALF_MADE;
+  if (blank) grow_partition(disk);
+  if (blank && make(disk)) return in_memory("it cannot be used", disk);
+  if (blank) look = look_at(disk, &blocks, &block);
+  const char *why = take_up(disk, look);
+  if (why) return in_memory(why, disk);
   while (moved_elsewhere(disk, other, sizeof other)) { /* and from there, once more than once */
     umount("/state");
     if (!*other) return in_memory("what lay here was moved to a disk that is not there", disk);
-    if (look_at(other, &blocks, &block) == UNCLEAN) check(other, "-p");
-    if (take_up(other)) return in_memory(strerror(errno), other);
+    look = look_at(other, &blocks, &block);
+    if ((why = take_up(other, look))) return in_memory(why, other);
     snprintf(disk, sizeof disk, "%s", other);
   }
   state_kept = 1;
   mark();
   if (take_laid()) say("state: what was restored is not in its place: %s", strerror(errno));
   if (place_laid()) say("state: what was restored of files is not in its place: %s", strerror(errno));
+  grow_partition(disk);
   grow(disk, blocks, block);
 }

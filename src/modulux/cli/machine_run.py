@@ -81,13 +81,20 @@ def run_machine(
     seconds = _boot(running := r.start(name, machine), timeout, common)
     _tell(running, seconds, facts, common, background=background, installs=bool(iso and disk))
     if not background:
-        _stay(running)
+        _stay(running, common)
 
 
 def _memory(facts: dict[str, Any], wanted: str | None) -> int:
+    from modulux.errors import UsageError
+    from modulux.model.machine import enough_memory
     from modulux.model.units import parse_size
 
-    return parse_size(wanted) if wanted else int(facts["memory"])
+    if wanted is None:
+        return int(facts["memory"])
+    try:
+        return enough_memory(parse_size(wanted))
+    except ValueError as error:
+        raise UsageError(f"--memory {wanted}: {error.args[0]}", hint=(*error.args, "such as 512m")[1]) from None
 
 
 def _variables(name: str) -> Path:
@@ -99,9 +106,17 @@ def _variables(name: str) -> Path:
 
 
 def _beside(facts: dict[str, Any], count: int | None) -> tuple[Screen, ...]:
-    """Its screens but the first, those of its file before others; as many as are asked for."""
+    """Its screens but the first, those of its file before others; as many as are asked for.
+
+    Raises:
+        UsageError: none, or more than a machine file may name.
+    """
+    from modulux.errors import UsageError
+    from modulux.model.machine import MOST_SCREENS
     from modulux.model.units import Screen
 
+    if count is not None and not 1 <= count <= MOST_SCREENS:
+        raise UsageError(f"--screens {count}: from 1 to {MOST_SCREENS}", hint="without it, as many as the machine file says")
     own = [Screen.model_validate(size) for size in facts.get("beside", ())]
     more = [Screen.model_validate(SECOND)] * ((count or 0) - 1 - len(own))
     return tuple([*own, *more][: None if count is None else count - 1])
@@ -178,12 +193,14 @@ def _tell(
     common.result(result, show)
 
 
-def _stay(running: Running) -> None:
+def _stay(running: Running, common: Common) -> None:
     """Until the machine goes off, or somebody presses Ctrl-C, which is its power button."""
-    from modulux.machine.running import stop
+    from modulux.machine.running import Ended, stop
+    from modulux.report import Note
 
     try:
         while running.alive():
             time.sleep(0.3)
     except KeyboardInterrupt:
-        stop(running)
+        if (ended := stop(running)) is not Ended.BY_ITSELF:
+            common.report(Note(f"{running.name} did not go off by itself; it was {ended}"))

@@ -182,6 +182,9 @@ monitor, mood = sys.argv[1:3]
 door = socket.socket(socket.AF_UNIX)
 door.bind(monitor)
 door.listen()
+if mood == "dislikes its disk":
+    print("Is another process using the image?")
+    sys.exit(1)
 while True:
     caller, _ = door.accept()
     stream = caller.makefile("rwb")
@@ -240,6 +243,17 @@ def test_whatever_it_does_it_is_ended_and_how_is_told(stub: Callable[[str], Stub
     assert running.stop(found, grace=1.0) is ended
     assert not found.alive()
     assert running.find("m") is None
+
+
+@pytest.mark.parametrize("window", [False, True])
+def test_one_that_ends_once_it_has_looked_at_its_disks_is_told_by_its_own_words(
+    stub: Callable[[str], Stubbed], window: bool
+) -> None:
+    machine = stub("dislikes its disk")
+    object.__setattr__(machine, "window", window)
+    with pytest.raises(EngineError, match="QEMU did not start") as raised:
+        running.start("m", machine)
+    assert raised.value.hint == "Is another process using the image?"
 
 
 def test_one_that_hangs_is_killed(stub: Callable[[str], Stubbed]) -> None:

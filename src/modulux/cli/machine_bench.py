@@ -24,7 +24,8 @@ def bench_machine(
     from modulux.cli.bench import show
     from modulux.cli.machines import ensure_built
     from modulux.errors import UsageError
-    from modulux.host.packages import emulator_needs, ensure, missing
+    from modulux.host.packages import ensure
+    from modulux.machine.offers import lacking
     from modulux.report import Note
 
     common = common or Common()
@@ -32,7 +33,7 @@ def bench_machine(
         raise UsageError(f"--rounds {rounds}: at least one")
     if picture and not picture.parent.is_dir():
         raise UsageError(f"--plot {picture}: no such folder", hint=f"mkdir -p {picture.parent}")
-    ensure(missing(emulator_needs(firmware=False)), yes, ask)
+    ensure(lacking(), yes, ask)
     prepare_host(common, yes)
     file = Path(__file__).parents[1] / "bench/boot/machine.yaml"
     built = ensure_built(str(file), common)

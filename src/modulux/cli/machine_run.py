@@ -56,6 +56,7 @@ def run_machine(
 
     common = common or Common()
     disk, iso = (path.resolve() if path else None for path in (disk, iso))
+    _emulator(firmware=bool(disk or iso), window=window, yes=yes)
     built = _with_iso(file, iso, disk, yes, common) if iso else _prepared(file, built, disk, yes, common)
     facts = r.record(built)
     name = name or str(facts["name"])
@@ -68,6 +69,7 @@ def run_machine(
         accelerator=emulator.accelerator(built / "kernel"),
         ports={int(inside): r.free_port() for inside in facts["ports"]},
         sound=sound.resolve() if sound else None,
+        speakers="none" if sound else _speakers(common),
         window=window,
         disk=disk,
         variables=_variables(name) if disk or iso else None,
@@ -82,6 +84,26 @@ def run_machine(
     _tell(running, seconds, facts, common, background=background, installs=bool(iso and disk))
     if not background:
         _stay(running, common)
+
+
+def _emulator(*, firmware: bool, window: bool, yes: bool) -> None:
+    """See to it that the host has a QEMU, and what else this start takes of it."""
+    from modulux.host.packages import ensure
+    from modulux.machine.offers import lacking, refuse_window
+
+    ensure(lacking(firmware=firmware, window=window), yes, ask)
+    if window:
+        refuse_window()
+
+
+def _speakers(common: Common) -> str:
+    from modulux.machine.offers import speakers
+    from modulux.report import Note
+
+    driver, told = speakers()
+    if told:
+        common.report(Note(told))
+    return driver
 
 
 def _memory(facts: dict[str, Any], wanted: str | None) -> int:
@@ -125,10 +147,8 @@ def _beside(facts: dict[str, Any], count: int | None) -> tuple[Screen, ...]:
 def _prepared(file: str, built: Path | None, disk: Path | None, yes: bool, common: Common) -> Path:
     """The folder of what is booted, and the disk too, each built if it is not there."""
     from modulux.cli.machines import disk_of, ensure_built
-    from modulux.host.packages import emulator_needs, ensure, missing
     from modulux.machine.disk import taken
 
-    ensure(missing(emulator_needs(firmware=disk is not None)), yes, ask)
     if disk and disk.exists():
         return taken(disk)
     if built is None:
@@ -143,10 +163,11 @@ def _prepared(file: str, built: Path | None, disk: Path | None, yes: bool, commo
 def _with_iso(file: str, iso: Path, disk: Path | None, yes: bool, common: Common) -> Path:
     """The folder of what is known of an ISO image, which is made if it is not there, as is an empty disk beside it."""
     from modulux.cli.machines import described, ensure_built, iso_of
-    from modulux.host.packages import emulator_needs, ensure, missing
     from modulux.machine.disk import note_beside, taken
+    from modulux.machine.in_use import refuse_used
 
-    ensure(missing(emulator_needs(firmware=True)), yes, ask)
+    if disk:
+        refuse_used(disk)
     if not iso.exists():
         prepare_host(common, yes)
         iso_of(described(file, common), ensure_built(file, common), iso, common)

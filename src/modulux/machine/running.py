@@ -32,6 +32,9 @@ SAID = re.compile(r"machine:\s+(\d+\.\d+) (.*)")
 READY = "desktop ready"
 SPAWNED = 10.0
 
+DYING = 1.0
+"""Seconds in which a QEMU that does not answer any more has ended, if that is why."""
+
 ANSWERS = 30.0
 """Seconds after which a QEMU that does not answer is taken for one that hangs."""
 
@@ -112,10 +115,7 @@ def start(name: str, machine: Machine) -> Running:
     printed = machine.sockets / "qemu.log"
     pid = run.detached(machine.argv(), printed=printed, env=dict(os.environ))
     try:
-        _wait_for_monitor(pid, machine.monitor, printed)
-        screen, password = (None, None) if machine.window else _vnc(machine.monitor)
-        if not machine.window:
-            plug_in(machine)
+        screen, password = _greeted(pid, machine, printed)
         running = Running(name, pid, machine, screen, password)
         _note(running)
     except BaseException:
@@ -124,13 +124,34 @@ def start(name: str, machine: Machine) -> Running:
     return running
 
 
-def _wait_for_monitor(pid: int, monitor: Path, printed: Path) -> None:
+def _greeted(pid: int, machine: Machine, printed: Path) -> tuple[str | None, str | None]:
+    """Wait until QEMU answers, and set its screens up; where the first is seen, and the password.
+
+    It has its monitor before it looks at its disks, which it may not like.
+    """
     deadline = time.monotonic() + SPAWNED
-    while not monitor.exists():
-        if not _alive(pid) or time.monotonic() > deadline:
-            said = printed.read_text(errors="replace").strip().splitlines()
-            raise EngineError("QEMU did not start", hint=said[-1] if said else None)
+    while not machine.monitor.exists() and _alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
+    try:
+        if machine.window:
+            with Monitor(machine.monitor):
+                return None, None
+        found = _vnc(machine.monitor)
+        plug_in(machine)
+    except (EngineError, NotFoundError, OSError):
+        if not _ended(pid, time.monotonic() + DYING):
+            raise
+        said = printed.read_text(errors="replace").strip().splitlines()
+        raise EngineError("QEMU did not start", hint=said[-1] if said else None) from None
+    return found
+
+
+def _ended(pid: int, deadline: float) -> bool:
+    while _alive(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _vnc(monitor: Path) -> tuple[str, str]:

@@ -47,7 +47,10 @@ WRONG = [
     ("state: 2t", "`state`: should be at most 1t", "4g"),
     ("trial: soon", "`trial`: should be a whole number (it is 'soon')", "seconds"),
     ("trial: 1", "`trial`: should be at least 10 (it is 1)", "seconds"),
-    ("memory: 1m", "`memory`: too little memory", "16m"),
+    ("state: 100k", "`state`: is too small", "64m"),
+    ("state: 63m", "`state`: is too small", "64m"),
+    ("memory: 16m", "`memory`: is too little memory to boot in", "256m"),
+    ("memory: 255m", "`memory`: is too little memory to boot in", "256m"),
     ("memory:", "`memory`", "1g"),
     ("summary: [a]", "`summary`: should be text", "a line"),
     ("desktop: xfce", "unknown key `desktop`", "did you mean `desktops`?"),
@@ -92,6 +95,12 @@ def test_what_every_machine_needs(tmp_path: Path, text: str, line: int | None, s
     assert error.line == line
     assert says in str(error)
     assert hint in (error.hint or "")
+
+
+def test_the_least_of_memory_and_state_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "office.yaml").write_text(f"{HEAD}memory: 256m\nstate: 64m\n")
+    found = read_machine(tmp_path / "office.yaml")
+    assert (found.memory, found.state) == (256 * 1024**2, 64 * 1024**2)
 
 
 def test_who_has_no_network_can_ask_no_time_server(tmp_path: Path) -> None:

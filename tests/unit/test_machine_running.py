@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from modulux.errors import EngineError, NotFoundError, NotReadyError
-from modulux.machine import control, running
+from modulux.machine import control, places, running
 from modulux.machine.control import ask
 from modulux.machine.emulator import Machine
 from modulux.machine.qmp import Monitor
-from modulux.machine.running import SAID, Running
+from modulux.machine.running import SAID, Ended, Running
 
 Serve = Callable[[Callable[[socket.socket], None]], Path]
 
@@ -170,3 +174,116 @@ def test_qemu_is_given_the_loopback_alone_and_nothing_by_default(tmp_path: Path)
     assert vnc.startswith("127.0.0.1:")
     assert "password=on" in vnc
     assert all("readonly=on" in word for word in argv if "system.erofs" in word or "store.erofs" in word)
+
+
+QEMU = """
+import json, os, socket, sys, time
+monitor, mood = sys.argv[1:3]
+door = socket.socket(socket.AF_UNIX)
+door.bind(monitor)
+door.listen()
+if mood == "dislikes its disk":
+    print("Is another process using the image?")
+    sys.exit(1)
+while True:
+    caller, _ = door.accept()
+    stream = caller.makefile("rwb")
+    stream.write(b'{"QMP": {}}\\n')
+    stream.flush()
+    for line in stream:
+        command = json.loads(line)["execute"]
+        if (mood, command) in (("quits", "quit"), ("goes off", "system_powerdown")):
+            sys.exit()
+        refused = mood == "refuses" and command == "set_password"
+        answer = {"error": {"desc": "not today"}} if refused else {"return": {"service": "5900"}}
+        stream.write(json.dumps(answer).encode() + b"\\n")
+        stream.flush()
+"""
+"""A program in QEMU's place: it has a monitor, and ends as told."""
+
+
+class Stubbed(Machine):
+    """A virtual machine in whose place that program runs."""
+
+    mood = "quits"
+
+    def argv(self) -> list[str]:
+        return [sys.executable, "-c", QEMU, str(self.monitor), self.mood]
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Stubbed]:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(running, "QUITS", 1.0)
+    (tmp_path / "modulux-machines").mkdir()
+
+    def made(mood: str) -> Stubbed:
+        machine = Stubbed(built=tmp_path, sockets=places.sockets_folder("m"), state=None, memory=512 * 1024**2)
+        object.__setattr__(machine, "mood", mood)
+        return machine
+
+    return made
+
+
+def processes(monitor: Path) -> list[int]:
+    """Those that have the monitor's path in their command lines."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(monitor) in path.read_text():
+                found.append(int(path.parent.name))
+    return [pid for pid in found if Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"]
+
+
+@pytest.mark.parametrize(
+    ("mood", "ended"), [("goes off", Ended.BY_ITSELF), ("quits", Ended.CUT_OFF), ("neither", Ended.KILLED)]
+)
+def test_whatever_it_does_it_is_ended_and_how_is_told(stub: Callable[[str], Stubbed], mood: str, ended: Ended) -> None:
+    found = running.start("m", stub(mood))
+    assert running.stop(found, grace=1.0) is ended
+    assert not found.alive()
+    assert running.find("m") is None
+
+
+@pytest.mark.parametrize("window", [False, True])
+def test_one_that_ends_once_it_has_looked_at_its_disks_is_told_by_its_own_words(
+    stub: Callable[[str], Stubbed], window: bool
+) -> None:
+    machine = stub("dislikes its disk")
+    object.__setattr__(machine, "window", window)
+    with pytest.raises(EngineError, match="QEMU did not start") as raised:
+        running.start("m", machine)
+    assert raised.value.hint == "Is another process using the image?"
+
+
+def test_one_that_hangs_is_killed(stub: Callable[[str], Stubbed]) -> None:
+    found = running.start("m", stub("quits"))
+    os.kill(found.pid, signal.SIGSTOP)
+    assert running.stop(found, grace=1.0) is Ended.KILLED
+    assert processes(found.machine.monitor) == []
+
+
+def test_a_number_that_went_to_another_process_is_not_killed(stub: Callable[[str], Stubbed]) -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        running._kill(other.pid, stub("quits").monitor)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_what_cannot_be_noted_is_ended(stub: Callable[[str], Stubbed], monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = stub("refuses")
+    with pytest.raises(EngineError, match="not today"):
+        running.start("m", machine)
+    assert processes(machine.monitor) == []
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    machine = stub("quits")
+    monkeypatch.setattr(running, "plug_in", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        running.start("m", machine)
+    assert processes(machine.monitor) == []

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from modulux.errors import FileError, ResolveError
+from modulux.machine.build import version_of
 from modulux.machine.files import kernel_named, machine_file, replace, with_kernel
 from modulux.machine.slot import whole, with_package
 from modulux.model.kernel import KernelUse
@@ -55,6 +56,29 @@ def test_a_folder_holds_one_whole_kernel(tmp_path: Path) -> None:
     (tmp_path / "boot/vmlinuz-6.13").write_bytes(b"MZ")
     with pytest.raises(ResolveError, match="holds 2 kernels"):
         whole("x", tmp_path)
+
+
+def kernel_in(folder: Path, image: bytes = b"MZ", module: bytes = b"ELF") -> Path:
+    """A folder that holds a kernel 6.12 with one module."""
+    for name, content in (("vmlinuz-6.12", image), ("config-6.12", b"CONFIG_UNIX=y\n")):
+        (folder / "boot").mkdir(parents=True, exist_ok=True)
+        (folder / "boot" / name).write_bytes(content)
+    modules = folder / "lib/modules/6.12/kernel/drivers"
+    modules.mkdir(parents=True)
+    (modules / "odd.ko").write_bytes(module)
+    return folder
+
+
+def test_a_kernel_that_was_built_anew_makes_another_system_though_it_is_called_the_same(tmp_path: Path) -> None:
+    (tmp_path / "settings").mkdir()
+
+    def version(name: str, **changed: bytes) -> str:
+        return version_of(tmp_path / "settings", whole("x", kernel_in(tmp_path / name, **changed)), ["run x"])
+
+    first = version("first")
+    assert version("again") == first
+    assert version("image", image=b"MZ, another") != first
+    assert version("module", module=b"ELF, another") != first
 
 
 def test_a_package_becomes_a_module_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

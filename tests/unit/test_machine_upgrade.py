@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from modulux.errors import EngineError, HostError, NotReadyError
 from modulux.machine import upgrade
 from modulux.machine.running import READY, Running
 from modulux.machine.upgrade import Slots, check_room, judged, read_slots, send
+from modulux.report import silent
 
 SAID = ["slot\ta\trunning\tkept", "slot\tb\t-\tfailed", "room\tsystem\t64", "room\tstore\t512", "room\tboot\t100"]
 
@@ -136,3 +138,31 @@ def test_a_slot_that_runs_and_is_never_kept_is_not(monkeypatch: pytest.MonkeyPat
 def test_a_machine_that_goes_off_gives_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotReadyError, match="went off"):
         verdict(monkeypatch, [], alive=False)
+
+
+def test_a_slot_has_the_time_of_its_own_trial(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The one of before has 300 seconds, the new one 3600: who waits for its verdict waits as long."""
+    until: list[float] = []
+
+    def verdict(*words: Any) -> None:
+        until.append(words[3])
+
+    monkeypatch.setattr(upgrade, "judged", verdict)
+    monkeypatch.setattr(
+        upgrade, "slots", lambda _: read_slots(SAID[:2] + [f"room\t{part}\t99" for part in ("system", "store", "boot")])
+    )
+    monkeypatch.setattr(upgrade, "ask", lambda *_: [])
+    monkeypatch.setattr(upgrade, "send", lambda *_: 0)
+    before, now = tmp_path / "before", tmp_path / "now"
+    for folder, trial in ((before, 300), (now, 3600)):
+        folder.mkdir()
+        (folder / "machine.json").write_text(json.dumps({"trial": trial}))
+    for name in ("kernel", "initramfs", "system.erofs", "store.erofs"):
+        (now / name).write_bytes(b"x")
+    monkeypatch.setattr(upgrade, "boot_programs", lambda *_: [now / "kernel"])
+    machine = SimpleNamespace(control=None, built=before)
+    running = cast("Running", SimpleNamespace(name="m", machine=machine, said=list))
+    upgrade.upgrade(running, now, cast("Any", None), silent)
+    upgrade.restart(running, of("a", "kept"), silent)
+    assert until[0] - time.monotonic() > 3600
+    assert until[0] - until[1] == pytest.approx(3300, abs=60)

@@ -16,7 +16,7 @@ from modulux.errors import NotReadyError
 from modulux.machine.control import ask
 from modulux.machine.emulator import Machine
 from modulux.machine.qmp import Monitor
-from modulux.machine.running import Running, pull_plug, start, wait_ready
+from modulux.machine.running import Running, cut_off, start, wait_ready
 from modulux.rfb import Picture
 
 EVERY = 0.2
@@ -133,9 +133,7 @@ def _booted(name: str, machine: Machine) -> Iterator[Watch]:
     try:
         yield Watch(running, began)
     finally:
-        pull_plug(running)
-        while running.alive():
-            time.sleep(0.1)
+        cut_off(running)
 
 
 def _used(meminfo: str) -> int:

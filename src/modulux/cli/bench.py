@@ -59,3 +59,10 @@ def show(console: Console, results: Results) -> None:
         for note in figure.notes:
             console.print(f"  {note}", markup=False)
         console.print()
+    goals = sum(len(figure.goals) for figure in results.figures)
+    if results.missed:
+        console.print(
+            f"[red]missed[/]: {len(results.missed)} of {goals} goals: {'; '.join(goal.text for goal in results.missed)}"
+        )
+    elif goals:
+        console.print(f"all {goals} goals reached")

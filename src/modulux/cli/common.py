@@ -113,6 +113,11 @@ class Common:
             show(stdout)
 
 
+def is_path(word: str) -> bool:
+    """Whether a person means a file by it, not the name of a desktop."""
+    return "/" in word or word.endswith((".yaml", ".yml"))
+
+
 def find_desktop(word: str) -> Path:
     """The desktop file that `word` means: a path, or the name of one that came from elsewhere or of a shipped one.
 
@@ -122,18 +127,23 @@ def find_desktop(word: str) -> Path:
     path = Path(word)
     if path.is_file():
         return path
-    ready_made = shipped("desktops") / f"{word}.yaml"
-    if "/" not in word and not word.endswith((".yaml", ".yml")):
-        own = own_desktop(word) / "desktop.yaml"
-        if own.is_file():
-            return own
-        if ready_made.is_file():
-            return ready_made
-        names = sorted(p.stem for p in shipped("desktops").glob("*.yaml"))
-        raise FileError(
-            f"no desktop `{word}`", hint=close_to(word, names) or f"ready-made are: {', '.join(names)}; or give a file"
-        )
-    raise FileError("no such file", file=word)
+    if is_path(word):
+        raise FileError("no such file", file=word)
+    return named_desktop(word)
+
+
+def named_desktop(name: str) -> Path:
+    """The file of the desktop of that name: of one that came from elsewhere, or of a shipped one.
+
+    Raises:
+        FileError: there is none.
+    """
+    for found in (own_desktop(name) / "desktop.yaml", shipped("desktops") / f"{name}.yaml"):
+        if found.is_file():
+            return found
+    names = sorted(p.stem for p in shipped("desktops").glob("*.yaml"))
+    hint = close_to(name, names) or f"ready-made are: {', '.join(names)}; or give a file"
+    raise FileError(f"no desktop `{name}`", hint=hint)
 
 
 def read_desktop(path: Path) -> Desktop:

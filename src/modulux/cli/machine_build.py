@@ -37,10 +37,13 @@ def build(
     from modulux.cli.machines import described, disk_of, iso_of
     from modulux.machine.build import Parts
     from modulux.machine.build import build as build_machine
+    from modulux.machine.in_use import refuse_used
     from modulux.machine.places import built_folder
 
     common = common or Common()
     found = described(file, common)
+    for image in filter(None, (disk, iso)):
+        refuse_used(image)
     prepare_host(common, yes)
     parts = Parts(common.catalog, common.driver, common.sources, common.report)
     out = output or built_folder(found.machine.name)

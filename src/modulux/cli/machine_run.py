@@ -56,6 +56,7 @@ def run_machine(
 
     common = common or Common()
     disk, iso = (path.resolve() if path else None for path in (disk, iso))
+    _emulator(firmware=bool(disk or iso), window=window, yes=yes)
     built = _with_iso(file, iso, disk, yes, common) if iso else _prepared(file, built, disk, yes, common)
     facts = r.record(built)
     name = name or str(facts["name"])
@@ -68,6 +69,7 @@ def run_machine(
         accelerator=emulator.accelerator(built / "kernel"),
         ports={int(inside): r.free_port() for inside in facts["ports"]},
         sound=sound.resolve() if sound else None,
+        speakers="none" if sound else _speakers(common),
         window=window,
         disk=disk,
         variables=_variables(name) if disk or iso else None,
@@ -81,13 +83,40 @@ def run_machine(
     seconds = _boot(running := r.start(name, machine), timeout, common)
     _tell(running, seconds, facts, common, background=background, installs=bool(iso and disk))
     if not background:
-        _stay(running)
+        _stay(running, common)
+
+
+def _emulator(*, firmware: bool, window: bool, yes: bool) -> None:
+    """See to it that the host has a QEMU, and what else this start takes of it."""
+    from modulux.host.packages import ensure
+    from modulux.machine.offers import lacking, refuse_window
+
+    ensure(lacking(firmware=firmware, window=window), yes, ask)
+    if window:
+        refuse_window()
+
+
+def _speakers(common: Common) -> str:
+    from modulux.machine.offers import speakers
+    from modulux.report import Note
+
+    driver, told = speakers()
+    if told:
+        common.report(Note(told))
+    return driver
 
 
 def _memory(facts: dict[str, Any], wanted: str | None) -> int:
+    from modulux.errors import UsageError
+    from modulux.model.machine import enough_memory
     from modulux.model.units import parse_size
 
-    return parse_size(wanted) if wanted else int(facts["memory"])
+    if wanted is None:
+        return int(facts["memory"])
+    try:
+        return enough_memory(parse_size(wanted))
+    except ValueError as error:
+        raise UsageError(f"--memory {wanted}: {error.args[0]}", hint=(*error.args, "such as 512m")[1]) from None
 
 
 def _variables(name: str) -> Path:
@@ -99,9 +128,17 @@ def _variables(name: str) -> Path:
 
 
 def _beside(facts: dict[str, Any], count: int | None) -> tuple[Screen, ...]:
-    """Its screens but the first, those of its file before others; as many as are asked for."""
+    """Its screens but the first, those of its file before others; as many as are asked for.
+
+    Raises:
+        UsageError: none, or more than a machine file may name.
+    """
+    from modulux.errors import UsageError
+    from modulux.model.machine import MOST_SCREENS
     from modulux.model.units import Screen
 
+    if count is not None and not 1 <= count <= MOST_SCREENS:
+        raise UsageError(f"--screens {count}: from 1 to {MOST_SCREENS}", hint="without it, as many as the machine file says")
     own = [Screen.model_validate(size) for size in facts.get("beside", ())]
     more = [Screen.model_validate(SECOND)] * ((count or 0) - 1 - len(own))
     return tuple([*own, *more][: None if count is None else count - 1])
@@ -110,10 +147,8 @@ def _beside(facts: dict[str, Any], count: int | None) -> tuple[Screen, ...]:
 def _prepared(file: str, built: Path | None, disk: Path | None, yes: bool, common: Common) -> Path:
     """The folder of what is booted, and the disk too, each built if it is not there."""
     from modulux.cli.machines import disk_of, ensure_built
-    from modulux.host.packages import emulator_needs, ensure, missing
     from modulux.machine.disk import taken
 
-    ensure(missing(emulator_needs(firmware=disk is not None)), yes, ask)
     if disk and disk.exists():
         return taken(disk)
     if built is None:
@@ -128,10 +163,11 @@ def _prepared(file: str, built: Path | None, disk: Path | None, yes: bool, commo
 def _with_iso(file: str, iso: Path, disk: Path | None, yes: bool, common: Common) -> Path:
     """The folder of what is known of an ISO image, which is made if it is not there, as is an empty disk beside it."""
     from modulux.cli.machines import described, ensure_built, iso_of
-    from modulux.host.packages import emulator_needs, ensure, missing
     from modulux.machine.disk import note_beside, taken
+    from modulux.machine.in_use import refuse_used
 
-    ensure(missing(emulator_needs(firmware=True)), yes, ask)
+    if disk:
+        refuse_used(disk)
     if not iso.exists():
         prepare_host(common, yes)
         iso_of(described(file, common), ensure_built(file, common), iso, common)
@@ -178,12 +214,14 @@ def _tell(
     common.result(result, show)
 
 
-def _stay(running: Running) -> None:
+def _stay(running: Running, common: Common) -> None:
     """Until the machine goes off, or somebody presses Ctrl-C, which is its power button."""
-    from modulux.machine.running import stop
+    from modulux.machine.running import Ended, stop
+    from modulux.report import Note
 
     try:
         while running.alive():
             time.sleep(0.3)
     except KeyboardInterrupt:
-        stop(running)
+        if (ended := stop(running)) is not Ended.BY_ITSELF:
+            common.report(Note(f"{running.name} did not go off by itself; it was {ended}"))

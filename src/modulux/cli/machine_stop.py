@@ -26,7 +26,7 @@ def stop(
         only this one ends, and the machine goes on
     """
     from modulux.machine.desktops import end_desktop
-    from modulux.machine.running import named
+    from modulux.machine.running import Ended, named
     from modulux.machine.running import stop as end
 
     common = common or Common()
@@ -34,6 +34,11 @@ def stop(
         end_desktop(named(name).machine.control, desktop)
         common.result({"name": name, "desktop": desktop}, lambda console: console.print(f"{desktop} of {name} has ended."))
         return
-    by_itself = end(named(name), grace)
-    text = f"{name} is off." if by_itself else f"{name} did not go off by itself within {grace:.0f} s; it was cut off."
-    common.result({"name": name, "by_itself": by_itself}, lambda console: console.print(text))
+    ended = end(named(name), grace)
+    texts = {
+        Ended.BY_ITSELF: f"{name} is off.",
+        Ended.CUT_OFF: f"{name} did not go off by itself within {grace:.0f} s; it was cut off.",
+        Ended.KILLED: f"{name} did not go off by itself within {grace:.0f} s, and its QEMU did not answer; it was killed.",
+    }
+    result = {"name": name, "by_itself": ended is Ended.BY_ITSELF, "ended": str(ended)}
+    common.result(result, lambda console: console.print(texts[ended]))

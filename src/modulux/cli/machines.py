@@ -6,7 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from modulux.cli.common import Common, find_desktop, read_desktop
+from modulux.cli.common import Common, is_path, named_desktop, read_desktop
+from modulux.errors import FileError
 from modulux.machine.build import Parts, build, is_current
 from modulux.machine.compose import plan_machine, with_installer
 from modulux.machine.description import whole
@@ -21,6 +22,7 @@ from modulux.machine.tools import MODULE, Tools
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
 from modulux.model.plan import Plan
+from modulux.resolve.files import line_of
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,31 @@ def described(word: str, common: Common) -> Described:
     path = machine_file(word)
     machine = read_machine(path)
     plan = _plan(machine, path, common)
-    return Described(path, whole(machine, lambda name: _desktop(name, path.parent)), plan)
+    return Described(path, whole(machine, lambda word: _desktop(word, machine, path)), plan)
 
 
 def _plan(machine: Machine, path: Path, common: Common) -> Plan:
-    return plan_machine(machine, common.catalog, lambda name: _desktop(name, path.parent))
+    return plan_machine(machine, common.catalog, lambda word: _desktop(word, machine, path))
 
 
-def _desktop(word: str, beside: Path) -> Desktop:
-    """A desktop's file by its path, meant from where the machine file lies, or by its name."""
-    near = beside / word
-    return read_desktop(near if "/" in word and near.is_file() else find_desktop(word))
+def _desktop(word: str, machine: Machine, path: Path) -> Desktop:
+    """A desktop's file by its path, meant from where the machine file `path` lies, or by its name.
+
+    Raises:
+        FileError: it is not there; which line of the machine file names it.
+    """
+    if not is_path(word):
+        return read_desktop(named_desktop(word))
+    found = path.parent / Path(word).expanduser()
+    if not found.is_file():
+        number = next((n for n, entry in enumerate(machine.desktops) if entry.desktop == word), 0)
+        raise FileError(
+            f"`desktops`: there is no {found}",
+            file=str(path),
+            line=line_of(path, "desktops", number),
+            hint="a desktop's path is meant from the machine file's folder",
+        )
+    return read_desktop(found)
 
 
 def disk_of(built: Path, disk: Path, common: Common) -> int:

@@ -221,7 +221,7 @@ def noted(folder: Path) -> dict[str, Any]:
 
 def version_of(settings: Path, kernel: Whole, lines: Sequence[str]) -> str:
     """Sixteen hexadecimal digits that change with what is booted: the kernel, the boot plan, every container and layer."""
-    digest = hashlib.sha256("\n".join([kernel.version, *lines]).encode())
+    digest = hashlib.sha256("\n".join([kernel.version, kernel.digest(), *lines]).encode())
     for path in sorted(p for p in settings.rglob("*") if p.is_file()):
         digest.update(f"{path.relative_to(settings)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

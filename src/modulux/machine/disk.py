@@ -13,6 +13,7 @@ from typing import Any
 
 from modulux.errors import HostError, NotFoundError
 from modulux.machine.build import KERNEL, RECORD, START, STORE, SYSTEM, link, noted
+from modulux.machine.in_use import refuse_used
 from modulux.machine.slots import ESP, SLOTS, STATE, kernel_words, label, release
 from modulux.machine.tools import Tools
 from modulux.report import Report, step
@@ -104,7 +105,9 @@ def make(built: Path, out: Path, tools: Tools, report: Report) -> int:
     Raises:
         HostError: there is no place for it.
         NotFoundError: an older version built it, without what it is checked by.
+        StorageError: a machine runs from what it would replace.
     """
+    refuse_used(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
@@ -114,6 +117,7 @@ def make(built: Path, out: Path, tools: Tools, report: Report) -> int:
         work.chmod(0o755)
         with step(report, "disk", f"making the disk {out.name}"):
             made = make_in(built, work, tools)
+        refuse_used(out)  # making it took a while
         note_beside(out, built)
         made.replace(out)
         return out.stat().st_size

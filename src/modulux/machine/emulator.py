@@ -48,7 +48,8 @@ class Machine:
     With a `disk`, or an `iso` in its CD drive (with `stick`, as a memory stick), it is that which its firmware boots, the ISO
     before the disk, with `variables` as what the firmware remembers, and `fresh` to leave the disk as it is; else the kernel in
     `built`. Files in `usb` are plugged in as memory sticks, those in `more` are further disks, called by their files' names.
-    `beside` are its screens other than the first; `monitors.py` plugs them in.
+    `beside` are its screens other than the first; `monitors.py` plugs them in. What it plays goes into the file `sound`, else
+    to QEMU's driver `speakers` (`offers.py`).
     """
 
     built: Path
@@ -59,6 +60,7 @@ class Machine:
     accelerator: str = "tcg"
     ports: dict[int, int] = field(default_factory=dict)
     sound: Path | None = None
+    speakers: str = "none"
     window: bool = False
     network: bool = True
     kernel_words: Sequence[str] = ()
@@ -181,7 +183,7 @@ class Machine:
         return words
 
     def _sound(self) -> list[str]:
-        host = f"wav,id=sound,path={self.sound}" if self.sound else _speakers()
+        host = f"wav,id=sound,path={self.sound}" if self.sound else f"{self.speakers},id=sound"
         return ["-audiodev", host, "-device", "intel-hda", "-device", "hda-output,audiodev=sound"]
 
     def _network(self) -> list[str]:
@@ -205,11 +207,6 @@ def there(file: Path) -> Path:
     if not file.exists():
         raise NotFoundError(f"there is no {file}", hint=f"an empty one: truncate -s 1G {file}; mkfs.vfat {file}")
     return file.resolve()
-
-
-def _speakers() -> str:
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/nowhere"))
-    return "pa,id=sound" if (runtime / "pulse/native").exists() else "none,id=sound"
 
 
 def accelerator(kernel: Path) -> str:

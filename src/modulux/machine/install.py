@@ -15,6 +15,7 @@ from typing import Any
 
 from modulux import run
 from modulux.errors import DamagedError, FileError, HostError, StorageError
+from modulux.machine.in_use import hold, refuse_used
 
 MIB = 1024**2
 SECTOR, ENTRY = 512, 128
@@ -45,6 +46,7 @@ def look_at(path: Path) -> Target:
     except OSError as error:
         raise HostError(f"{path}: {error.strerror}", hint="lsblk lists the disks") from None
     if stat.S_ISREG(facts.st_mode):
+        refuse_used(path)
         return Target(path, facts.st_size)
     if not stat.S_ISBLK(facts.st_mode):
         raise StorageError(f"{path} is neither a disk nor a file", hint="lsblk lists the disks")
@@ -81,8 +83,12 @@ def refuse(rows: tuple[dict[str, Any], ...]) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    """The disk, which nobody else may use meanwhile: the kernel refuses it while it is mounted or part of something."""
-    exclusive = os.O_EXCL if stat.S_ISBLK(path.stat().st_mode) else 0
+    """The disk, which nobody else may use meanwhile: the kernel refuses it while it is mounted or part of something.
+
+    It lets many have a file; of these, virtual machines are asked, and kept away while it is written.
+    """
+    block = stat.S_ISBLK(path.stat().st_mode)
+    exclusive = os.O_EXCL if block else 0
     try:
         file = os.open(path, flags | exclusive | os.O_CLOEXEC)
     except OSError as error:
@@ -90,6 +96,8 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
             raise StorageError(f"{path} is in use", hint="another disk, or unmount it first") from None
         raise HostError(f"{path}: {error.strerror}", hint="as root: sudo modulux machine install …") from None
     try:
+        if not block:
+            hold(path, file)
         yield file
     finally:
         os.close(file)

@@ -20,6 +20,7 @@ from typing import Any
 from modulux.errors import DamagedError, HostError
 from modulux.machine.build import KERNEL, START, noted
 from modulux.machine.disk import MIB, OURS, SECTOR, make_in, note_beside
+from modulux.machine.in_use import refuse_used
 from modulux.machine.install import extents, starts
 from modulux.machine.slots import common_words, release
 from modulux.machine.tools import Tools
@@ -121,7 +122,9 @@ def make(source: Source, out: Path, tools: Tools, report: Report) -> int:
     Raises:
         HostError: there is no place for it, or what the firmware starts is too large.
         NotFoundError: an older version built the machine.
+        StorageError: a machine runs from what it would replace.
     """
+    refuse_used(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))

@@ -55,6 +55,11 @@ class Kernel:
         """All that it has, loadable or built in, written with underscores."""
         return self.built_in | self._files.keys()
 
+    @property
+    def files(self) -> list[Path]:
+        """Its loadable modules' files, in the order of their names."""
+        return [self._files[name] for name in sorted(self._files)]
+
     def has(self, name: str) -> bool:
         return _plain(name) in self._files or _plain(name) in self.built_in
 

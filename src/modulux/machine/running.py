@@ -8,10 +8,12 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,23 @@ SAID = re.compile(r"machine:\s+(\d+\.\d+) (.*)")
 
 READY = "desktop ready"
 SPAWNED = 10.0
+
+DYING = 1.0
+"""Seconds in which a QEMU that does not answer any more has ended, if that is why."""
+
+ANSWERS = 30.0
+"""Seconds after which a QEMU that does not answer is taken for one that hangs."""
+
+QUITS = 10.0
+"""Seconds that a QEMU has to end when it is told to, and the kernel to end it when it is killed."""
+
+
+class Ended(StrEnum):
+    """How a virtual machine was ended: by its power button, by QEMU when it did not go off, or with QEMU, which hung."""
+
+    BY_ITSELF = "by itself"
+    CUT_OFF = "cut off"
+    KILLED = "killed"
 
 
 @dataclass(frozen=True)
@@ -83,7 +102,7 @@ def free_port() -> int:
 
 
 def start(name: str, machine: Machine) -> Running:
-    """Start QEMU, in a session of its own.
+    """Start QEMU, in a session of its own. Whatever keeps it from being noted ends it: nobody would know of it.
 
     Raises:
         EngineError: it ended at once; the hint is what it said.
@@ -95,18 +114,44 @@ def start(name: str, machine: Machine) -> Running:
     machine.sockets.mkdir(parents=True, mode=0o700)
     printed = machine.sockets / "qemu.log"
     pid = run.detached(machine.argv(), printed=printed, env=dict(os.environ))
-    deadline = time.monotonic() + SPAWNED
-    while not machine.monitor.exists():
-        if not _alive(pid) or time.monotonic() > deadline:
-            said = printed.read_text(errors="replace").strip().splitlines()
-            raise EngineError("QEMU did not start", hint=said[-1] if said else None)
-        time.sleep(0.02)
-    screen, password = (None, None) if machine.window else _vnc(machine.monitor)
-    if not machine.window:
-        plug_in(machine)
-    running = Running(name, pid, machine, screen, password)
-    _note(running)
+    try:
+        screen, password = _greeted(pid, machine, printed)
+        running = Running(name, pid, machine, screen, password)
+        _note(running)
+    except BaseException:
+        _kill(pid, machine.monitor)
+        raise
     return running
+
+
+def _greeted(pid: int, machine: Machine, printed: Path) -> tuple[str | None, str | None]:
+    """Wait until QEMU answers, and set its screens up; where the first is seen, and the password.
+
+    It has its monitor before it looks at its disks, which it may not like.
+    """
+    deadline = time.monotonic() + SPAWNED
+    while not machine.monitor.exists() and _alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    try:
+        if machine.window:
+            with Monitor(machine.monitor):
+                return None, None
+        found = _vnc(machine.monitor)
+        plug_in(machine)
+    except (EngineError, NotFoundError, OSError):
+        if not _ended(pid, time.monotonic() + DYING):
+            raise
+        said = printed.read_text(errors="replace").strip().splitlines()
+        raise EngineError("QEMU did not start", hint=said[-1] if said else None) from None
+    return found
+
+
+def _ended(pid: int, deadline: float) -> bool:
+    while _alive(pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _vnc(monitor: Path) -> tuple[str, str]:
@@ -209,22 +254,65 @@ def _last(running: Running) -> str:
     return "it said nothing"
 
 
-def stop(running: Running, grace: float = 60.0) -> bool:
-    """Press the power button and wait; after `grace` seconds pull the plug. Whether it went off by itself."""
-    by_itself = True
-    with contextlib.suppress(NotFoundError, EngineError), Monitor(running.machine.monitor) as qemu:
+def stop(running: Running, grace: float = 60.0) -> Ended:
+    """Press the power button and wait; after `grace` seconds pull the plug, and kill a QEMU that does not hear of it.
+
+    Raises:
+        EngineError: not even that ended it.
+    """
+    deadline, patience = time.monotonic() + grace, min(max(grace, 1.0), ANSWERS)
+    with contextlib.suppress(NotFoundError, EngineError), Monitor(running.machine.monitor, patience) as qemu:
         qemu.do("system_powerdown")
-    deadline = time.monotonic() + grace
+    ended = Ended.BY_ITSELF if _gone(running, deadline) else cut_off(running)
+    (running.machine.sockets / "running.json").unlink(missing_ok=True)  # what it said stays until it is started again
+    return ended
+
+
+def cut_off(running: Running) -> Ended:
+    """End the virtual machine at once and wait until it has, by the kernel where QEMU does not answer.
+
+    Raises:
+        EngineError: not even that ended it.
+    """
+    pull_plug(running, QUITS)
+    if _gone(running, time.monotonic() + QUITS):
+        return Ended.CUT_OFF
+    _kill(running.pid, running.machine.monitor)
+    return Ended.KILLED
+
+
+def _gone(running: Running, deadline: float) -> bool:
+    """Whether it has ended by then."""
     while running.alive():
         if time.monotonic() > deadline:
-            by_itself = False
-            pull_plug(running)
+            return False
         time.sleep(0.1)
-    (running.machine.sockets / "running.json").unlink(missing_ok=True)  # what it said stays until it is started again
-    return by_itself
+    return True
 
 
-def pull_plug(running: Running) -> None:
-    """End the virtual machine at once, as a power cut would."""
-    with contextlib.suppress(NotFoundError, EngineError), Monitor(running.machine.monitor) as qemu:
+def pull_plug(running: Running, patience: float = ANSWERS) -> None:
+    """End the virtual machine at once, as a power cut would; in vain where QEMU does not answer within `patience`."""
+    with contextlib.suppress(NotFoundError, EngineError), Monitor(running.machine.monitor, patience) as qemu:
         qemu.do("quit")
+
+
+def _kill(pid: int, monitor: Path) -> None:
+    """End the QEMU that listens on this monitor, and no other process that its number may have gone to.
+
+    Raises:
+        EngineError: it is there still, as one that waits for a disk can be.
+    """
+    try:
+        process = os.pidfd_open(pid)  # from here on the number cannot mean another one
+    except ProcessLookupError:
+        return
+    try:
+        if _alive(pid, monitor):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        deadline = time.monotonic() + QUITS
+        while _alive(pid, monitor):
+            if time.monotonic() > deadline:
+                raise EngineError(f"QEMU (process {pid}) does not even end when it is killed", hint="it may wait for a disk")
+            time.sleep(0.02)
+    finally:
+        os.close(process)

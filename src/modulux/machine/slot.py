@@ -41,6 +41,14 @@ class Whole:
     def version(self) -> str:
         return self.kernel.version
 
+    def digest(self) -> str:
+        """SHA-256 of what is booted and of every module: one that was built anew may call itself as the one before."""
+        digest = hashlib.sha256()
+        for path in (self.image, *self.kernel.files):
+            with path.open("rb") as file:
+                digest.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        return digest.hexdigest()
+
     def lacks(self, modules: Sequence[Needing], profile: str) -> list[Missing]:
         return missing(shipped(), modules, self.config, self.kernel.names, profile)
 

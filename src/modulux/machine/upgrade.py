@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modulux.errors import EngineError, HostError, NotReadyError
 from modulux.machine.build import KERNEL, START, STORE, SYSTEM, link, noted
@@ -117,7 +118,7 @@ def upgrade(running: Running, built: Path, tools: Tools, report: Report) -> Outc
                 send(control, part, path)
         ask(control, "place")
         shutil.rmtree(work, ignore_errors=True)
-    return restart(running, found, report)
+    return restart(running, found, report, noted(built))
 
 
 def send(control: Path, part: str, path: Path) -> int:
@@ -179,13 +180,25 @@ def roll_back(running: Running, report: Report) -> Outcome:
     return restart(running, found, report)
 
 
-def restart(running: Running, before: Slots, report: Report) -> Outcome:
-    """Start the machine anew and wait until it has judged the slot that it tries."""
-    heard = len(running.said())
+def restart(running: Running, before: Slots, report: Report, tried: Mapping[str, Any] | None = None) -> Outcome:
+    """Start the machine anew and wait until it has judged the slot that it tries.
+
+    Args:
+        tried: what the build noted of the machine in that slot, where that is known.
+    """
+    heard, here = len(running.said()), noted(running.machine.built)
     with step(report, "restart", f"starting `{running.name}` from slot {before.free}"):
         ask(running.machine.control, "reboot")
-        limit = 2 * (int(noted(running.machine.built).get("trial", 300)) + SILENCE)
-        return judged(running, heard, before.free, time.monotonic() + limit)
+        return judged(running, heard, before.free, time.monotonic() + patience(here if tried is None else tried, here))
+
+
+def patience(tried: Mapping[str, Any], here: Mapping[str, Any]) -> float:
+    """Seconds in which there must be a verdict: the slot that is tried has its own trial, then the one of before gets ready.
+
+    Args:
+        tried, here: what the builds of both noted.
+    """
+    return sum(int(record.get("trial", 300)) + SILENCE for record in (tried, here))
 
 
 def judged(running: Running, heard: int, tried: str, deadline: float, pause: Callable[[float], None] = time.sleep) -> Outcome:

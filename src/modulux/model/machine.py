@@ -12,10 +12,14 @@ from modulux.model.desktop import Desktop, Gateway, Uses, known_zone
 from modulux.model.kernel import KernelUse
 from modulux.model.keyboard import known_keyboard
 from modulux.model.locale import known_locale
-from modulux.model.units import Memory, Name, Screen, Size
+from modulux.model.units import Name, Screen, Size
 
 OWN = "own"
 """The `display:` or `audio:` of a desktop that keeps what its own file says, seen and heard through browsers."""
+
+
+MOST_SCREENS = 4
+"""Of a machine."""
 
 
 class MachineDesktop(Written):
@@ -124,6 +128,35 @@ class Log(Model):
     days: int = Field(default=30, ge=1, le=3650, description="after which it goes")
 
 
+LEAST_STATE = 64 * 1024**2
+"""Bytes. The file system that PID 1 makes, with its journal, takes 2 MB; homes, the log and updates are to have room too."""
+
+LEAST_MEMORY = 256 * 1024**2
+"""Bytes in which the smallest machine comes up: kernel and start-up archive unpacked (some 100 MB), PID 1, a few containers."""
+
+
+def large_state(size: int) -> int:
+    """The size, if a state fits into it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if size < LEAST_STATE:
+        raise ValueError("is too small for what a machine keeps", "at least 64m, such as 4g")
+    return size
+
+
+def enough_memory(size: int) -> int:
+    """The size, if a machine boots in it.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if size < LEAST_MEMORY:
+        raise ValueError("is too little memory to boot in", "at least 256m, and 512m with a desktop such as Xfce")
+    return size
+
+
 def log_or_none(value: object) -> object:
     """`none` as what it is."""
     return None if value == "none" else value
@@ -164,18 +197,21 @@ class Machine(Model):
     )
     screen: Screen | None = Field(default=None, description="of all desktops, in place of what their files say")
     screens: list[Screen] | None = Field(
-        default=None, min_length=1, max_length=4, description="sizes of several, from left to right, in place of `screen:`"
+        default=None,
+        min_length=1,
+        max_length=MOST_SCREENS,
+        description="sizes of several, from left to right, in place of `screen:`",
     )
     locale: Annotated[str, AfterValidator(known_locale)] | None = None
     timezone: Annotated[str, AfterValidator(known_zone)] = Field(default="UTC", description="of all desktops")
     keyboard: Annotated[str, AfterValidator(known_keyboard)] | None = None
-    state: Size = Field(
+    state: Annotated[Size, AfterValidator(large_state)] = Field(
         default=4 * 1024**3, description="the size of the partition that keeps, such as 4g; it grows on larger disks"
     )
     trial: int = Field(
         default=300, ge=10, description="seconds in which the desktop of an upgrade must be ready, else the machine goes back"
     )
-    memory: Memory = Field(
+    memory: Annotated[Size, AfterValidator(enough_memory)] = Field(
         default=1024**3, description="that of the virtual machine in which `machine run` boots it, such as 1g"
     )
     made_of: MadeOf | None = Field(default=None, description="of one that was exported: what it was made of")

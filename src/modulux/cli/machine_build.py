@@ -55,7 +55,10 @@ def build(
         total = sum(built.sizes.values())
         console.print(f"{built.folder}: kernel {built.kernel}, {total / 1e6:.0f} MB")
         for name, size in built.sizes.items():
-            console.print(f"  {name:<14}{size / 1e6:>8.1f} MB")
+            inside = built.firmware["bytes"].get(name, 0)
+            console.print(f"  {name:<14}{size / 1e6:>8.1f} MB{f', {inside / 1e6:.1f} MB of it firmware' if inside else ''}")
+        if built.firmware["drivers"]:
+            console.print(f"  firmware of   {', '.join(built.firmware['drivers'])}")
         if others is not None:
             same = "the machine that the file was exported from" if not others else f"not the exported one: {'; '.join(others)}"
             console.print(f"  {built.version} is {same}")

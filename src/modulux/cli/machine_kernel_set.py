@@ -26,17 +26,22 @@ def set_kernel(
     from modulux.machine.compose import needs_of
     from modulux.machine.demands import refuse
     from modulux.machine.files import kernel_named, replace, with_kernel
-    from modulux.machine.slot import obtain
+    from modulux.machine.slot import obtain_for
+    from modulux.report import Note
 
     common = common or Common()
     found = described(file, common)
-    path, machine = found.path, found.machine
+    path, use = found.path, kernel_named(kernel)
+    machine = found.machine.model_copy(update={"kernel": use})
     text = with_kernel(path, kernel)
-    use = kernel_named(kernel)
     needs = needs_of(found.plan, common.catalog)
     prepare_host(common, yes)
-    got = obtain(use, path.parent, catalog=common.catalog, engine=common.driver, sources=common.sources, report=common.report)
+    driver, sources, report = common.driver, common.sources, common.report
+    got = obtain_for(machine, path.parent, catalog=common.catalog, engine=driver, sources=sources, report=report)
     refuse(str(use), got.lacks(needs, machine.profile))
+    bare = got.bare(needs, machine)
+    for line in bare:
+        report(Note(line))
     replace(path, text)
     result = {"file": str(path), "kernel": str(use), "version": got.version}
     common.result(result, lambda console: console.print(f"{path}: kernel {use} ({got.version}); build the machine anew."))

@@ -16,7 +16,7 @@ from modulux.engine.protocol import Engine, ImageFacts
 from modulux.errors import HostError
 from modulux.images.build import Sources
 from modulux.images.build import build as build_images
-from modulux.machine import layers, profiles
+from modulux.machine import device_firmware, layers, profiles
 from modulux.machine.bootplan import boot_lines, rfb_socket
 from modulux.machine.compose import needs_of
 from modulux.machine.custody import note_desktops
@@ -25,13 +25,13 @@ from modulux.machine.demands import refuse, shipped
 from modulux.machine.description import FILE
 from modulux.machine.description import text as description
 from modulux.machine.journal import PLACE as JOURNAL
-from modulux.machine.slot import Whole, obtain
+from modulux.machine.slot import LICENCES, Whole, firmware_module, obtain_for
 from modulux.machine.starts import write_starts
 from modulux.machine.tools import MODULE, Tools
 from modulux.model.machine import Machine
 from modulux.model.plan import Container, Plan, fingerprint
 from modulux.paths import cache
-from modulux.report import Report, step
+from modulux.report import Note, Report, step
 from modulux.resolve.catalog import Catalog
 
 KERNEL, START, SYSTEM, STORE, RECORD = "kernel", "initramfs", "system.erofs", "store.erofs", "machine.json"
@@ -53,13 +53,14 @@ class Parts:
 
 @dataclass(frozen=True)
 class Built:
-    """A machine on this host's disk. Sizes in bytes."""
+    """A machine on this host's disk. Sizes in bytes; those of firmware are parts of the files' own."""
 
     folder: Path
     name: str
     version: str
     kernel: str
     sizes: dict[str, int]
+    firmware: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -68,6 +69,7 @@ class Built:
             "version": self.version,
             "kernel": self.kernel,
             "sizes": self.sizes,
+            "firmware": self.firmware,
         }
 
 
@@ -83,9 +85,11 @@ def build(machine: Machine, plan: Plan, beside: Path, out: Path, parts: Parts) -
     """
     catalog, engine, report = parts.catalog, parts.engine, parts.report
     init = f"init/{machine.init}"
-    kernel = obtain(machine.kernel, beside, catalog=catalog, engine=engine, sources=parts.sources, report=report)
+    kernel = obtain_for(machine, beside, catalog=catalog, engine=engine, sources=parts.sources, report=report)
     needs = needs_of(plan, catalog)
     refuse(str(machine.kernel), kernel.lacks(needs, machine.profile))
+    for line in kernel.bare(needs, machine):
+        report(Note(line))
     demands = looked_at_boot(shipped(), needs)
     wanted = {i.reference: i for i in (*plan.images, *catalog.images([init, MODULE]))}
     build_images(list(wanted.values()), catalog, engine, parts.sources, report)
@@ -126,13 +130,14 @@ class _Assembly:
             self.init, self.work, "cp", "-R", "--preserve=mode,links", "--no-dereference", "/system", "/initramfs", "/job/"
         )
         self._modules()
-        self._settings(self.work / SETTINGS)
+        carried = self._firmware()
+        self._settings(self.work / SETTINGS, device_firmware.lines(self.work / "system", carried["files"]))
         into = self.work / "store/layers"
         into.mkdir(parents=True)
         for path in sorted({path for paths in self.layers.values() for path in paths}):
             link(path, into / path.name)
         self.tools.do("assemble", self.work)
-        self._record()
+        self._record({key: value for key, value in carried.items() if key != "files"})
 
     def _modules(self) -> None:
         """Those of the kernel that the machine carries; the start-up archive has those it begins with, in their order."""
@@ -142,17 +147,31 @@ class _Assembly:
         orders = {"order": profiles.start(kernel, chosen), "order.beside": profiles.beside(kernel, chosen)}
         profiles.start_archive(kernel, orders, start)
 
-    def _settings(self, folder: Path) -> None:
+    def _firmware(self) -> dict[str, Any]:
+        """Put it where the kernel looks: all in the system, and in the start-up archive for who is at work before that."""
+        chosen, kernel = profiles.profile(self.machine.profile), self.kernel.kernel
+        found = self.kernel.carries(profiles.asked_firmware(kernel, chosen))
+        sizes = device_firmware.write(found, self.work / "system", self.kernel.config)
+        early = self.kernel.carries(profiles.early_firmware(kernel, chosen))
+        at_start = device_firmware.write(early, self.work / "initramfs", self.kernel.config)
+        for folder in self.kernel.licences if sizes else ():
+            if folder.is_dir():
+                shutil.copytree(folder, self.work / "system" / LICENCES, dirs_exist_ok=True)
+        drivers = [name for name in found.named if name not in found.bare]
+        bytes = {SYSTEM: sum(sizes.values()), START: sum(at_start.values())}
+        return {"files": sizes, "bytes": bytes, "drivers": drivers, "without": sorted(found.bare)}
+
+    def _settings(self, folder: Path, firmware: Sequence[str]) -> None:
         names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}
         write_starts(self.machine.init, self.plan, self.facts, self.tools, folder / "bundles")
         (folder / FILE).write_text(description(self.machine, self.kernel.version, [self.init, *sorted(names)]))
         (folder / "hostname").write_text(f"{self.machine.host}\n")
-        version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands])
+        version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands, *firmware])
         (folder / "boot").write_text(plan_lines(self.machine, self.plan, names, self.demands, version))
         (folder / "init").write_text(f"{self.machine.init}\n")
         (folder / "version").write_text(f"{version}\n")
 
-    def _record(self) -> None:
+    def _record(self, firmware: Mapping[str, Any]) -> None:
         record = {
             "name": self.machine.name,
             "version": (self.work / SETTINGS / "version").read_text().strip(),
@@ -168,6 +187,7 @@ class _Assembly:
             "ports": [p.host_port for c in self.plan.containers for p in c.publish],
             "gateways": [_gateway(c) for c in self.plan.containers if c.publish],
             "journal": next((c.name for c in self.plan.containers if _keeps_journal(c)), None),
+            "firmware": firmware,
             "made_of": self.made_of,
         }
         (self.work / RECORD).write_text(json.dumps(record, indent=2) + "\n")
@@ -194,6 +214,8 @@ def made_of(machine: Machine, plan: Plan, parts: Parts) -> str:
     catalog = parts.catalog
     kernel = [f"kernel/{machine.kernel.module}"] if machine.kernel.module in _kernels(catalog) else []
     own = [catalog.reference(id) for id in (f"init/{machine.init}", MODULE, *kernel)]
+    if firmware := firmware_module(machine, catalog):
+        own.append(firmware[0].reference(firmware[1]))
     ids = parts.engine.image_ids([*own, *sorted({c.image for c in plan.containers})])
     return fingerprint([machine.model_dump(mode="json"), plan.to_json(), own, ids, __version__])
 
@@ -247,5 +269,5 @@ def _finish(machine: Machine, kernel: Whole, work: Path, out: Path) -> Built:
         sizes[name] = new.stat().st_size
     for name in sizes:
         (out / f".{name}.new").replace(out / name)
-    version = json.loads((out / RECORD).read_text())["version"]
-    return Built(out, machine.name, version, kernel.version, sizes)
+    record = noted(out)
+    return Built(out, machine.name, record["version"], kernel.version, sizes, record["firmware"])

@@ -106,6 +106,28 @@ def missing(
     return found
 
 
+def without_firmware(
+    demands: Sequence[Demand], modules: Sequence[Needing], profile: str, bare: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """In words, for each demand of these modules, the drivers of the profile's that it rests on and whose firmware is nowhere.
+
+    Args:
+        bare: by driver, the firmware that it names, none of which is there.
+    """
+    lines = []
+    for demand in demands:
+        found = [name for name in demand.drivers.get(profile, []) if name in bare]
+        askers = whose(demand, modules)
+        if askers and found:
+            each = ", ".join(f"{name} ({bare[name][0]}{_more(len(bare[name]) - 1)})" for name in found)
+            lines.append(f"{demand.needs} for {', '.join(askers)}: no firmware for {each}, whose devices may not work")
+    return lines
+
+
+def _more(others: int) -> str:
+    return f" and {others} more" if others else ""
+
+
 def refuse(kernel: str, found: Sequence[Missing]) -> None:
     """Say what `kernel` lacks and for whom, unless that is nothing.
 

@@ -43,7 +43,8 @@ class Kernel:
         self._files = {module_name(p): p for p in sorted(folder.rglob("*.ko*")) if _end(p) in PACKED}
         built_in = folder / "modules.builtin"
         lines = built_in.read_text().split() if built_in.is_file() else []
-        self.built_in = frozenset(module_name(Path(line)) for line in lines)
+        self._within = {module_name(Path(line)): Path(line) for line in lines}
+        self.built_in = frozenset(self._within)
         self._notes: dict[str, Note] = {}
 
     @property
@@ -67,6 +68,25 @@ class Kernel:
         """Names of the modules whose path below `kernel/` fits, such as `drivers/hid/*`."""
         top = self.folder / "kernel"
         return [name for name, path in self._files.items() if path.is_relative_to(top) and path.relative_to(top).match(pattern)]
+
+    def built_in_matching(self, pattern: str) -> list[str]:
+        """The same of what is built in."""
+        return [name for name, path in self._within.items() if Path(*path.parts[1:]).match(pattern)]
+
+    def firmware(self, name: str) -> tuple[str, ...]:
+        """Which firmware a module, loadable or built in, says that it asks for: names, or patterns of them."""
+        name = _plain(name)
+        return self.note(name).firmware if name in self._files else self._built_in_firmware.get(name, ())
+
+    @cached_property
+    def _built_in_firmware(self) -> dict[str, tuple[str, ...]]:
+        file, found = self.folder / "modules.builtin.modinfo", dict[str, tuple[str, ...]]()
+        for entry in file.read_bytes().split(b"\0") if file.is_file() else []:
+            key, _, value = entry.decode(errors="replace").partition("=")
+            name, _, field = _plain(key).rpartition(".")
+            if field == "firmware":
+                found[name] = (*found.get(name, ()), value)
+        return found
 
     def note(self, name: str) -> Note:
         name = _plain(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import Field, RootModel
@@ -27,6 +27,7 @@ class Profile(Model):
     modules: list[str] = Field(default_factory=list)
     folders: list[str] = Field(default_factory=list)
     without: list[str] = Field(default_factory=list)
+    firmware: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class Profiles(RootModel[dict[str, Profile]]):
@@ -53,6 +54,7 @@ def profile(name: str, file: Path | None = None) -> Profile:
         modules=[*other.modules, *own.modules],
         folders=[*other.folders, *own.folders],
         without=[*other.without, *own.without],
+        firmware=other.firmware | own.firmware,
     )
 
 
@@ -88,6 +90,30 @@ def subset(kernel: Kernel, chosen: Profile) -> list[Path]:
     named = [name for name in (*chosen.start, *chosen.beside, *chosen.modules) if kernel.has(name)]
     found = [name for pattern in chosen.folders for name in kernel.matching(pattern) if name not in left_out]
     return kernel.in_order([*named, *found])
+
+
+def asked_firmware(kernel: Kernel, chosen: Profile) -> dict[str, list[str]]:
+    """By driver, loadable or built in, the firmware that it asks for; drivers that ask for none are left out."""
+    carried = [module_name(path) for path in subset(kernel, chosen)]
+    return _asked(kernel, chosen, [*carried, *_built_in(kernel, chosen)])
+
+
+def early_firmware(kernel: Kernel, chosen: Profile) -> dict[str, list[str]]:
+    """The same of those that are at work before the system is there: what is in the initramfs, and what is built in."""
+    first = [module_name(path) for path in (*start(kernel, chosen), *beside(kernel, chosen))]
+    return _asked(kernel, chosen, [*first, *_built_in(kernel, chosen)])
+
+
+def _built_in(kernel: Kernel, chosen: Profile) -> list[str]:
+    left_out = {name.replace("-", "_") for name in chosen.without}
+    named = (name.replace("-", "_") for name in (*chosen.start, *chosen.beside, *chosen.modules))
+    found = [name for pattern in chosen.folders for name in kernel.built_in_matching(pattern) if name not in left_out]
+    return [name for name in (*named, *found) if name in kernel.built_in]
+
+
+def _asked(kernel: Kernel, chosen: Profile, drivers: Iterable[str]) -> dict[str, list[str]]:
+    found = {name: list(dict.fromkeys([*kernel.firmware(name), *chosen.firmware.get(name, [])])) for name in drivers}
+    return {name: files for name, files in sorted(found.items()) if files}
 
 
 def write_subset(kernel: Kernel, files: list[Path], root: Path) -> int:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from modulux.model.base import Model, Written, one_or_list
 from modulux.model.desktop import Desktop, Gateway, Uses, known_zone
+from modulux.model.firmware import DEBIAN, KERNEL, NONE, FirmwareUse
 from modulux.model.kernel import KernelUse
 from modulux.model.keyboard import known_keyboard
 from modulux.model.locale import known_locale
@@ -174,6 +175,12 @@ class Machine(Model):
     )
     init: Literal["engine", "systemd"] = Field(default="engine", description="PID 1: a small one of our own, or systemd")
     profile: Literal["virtual", "pc"] = Field(default="virtual", description="what it runs on: which drivers it carries")
+    firmware: FirmwareUse | None = Field(
+        default=None,
+        description="what drivers give to devices, as far as the profile's drivers ask for it: `debian`, packages such as "
+        "[firmware-amd-graphics], `kernel` (what lies beside that in lib/firmware) or `none`; left out, for `profile: pc` "
+        "`debian` with Debian's kernels and `kernel` with others, else `none`",
+    )
     desktops: Desktops = Field(description="those that it shows: names or paths of desktop files, such as [xfce]")
     display: Name = Field(default="xorg", description="of its desktops, on the card; `own`: what each desktop's file says")
     audio: Name = Field(default="alsa", description="of its desktops on the card; `own`: what each desktop's file says")
@@ -226,6 +233,15 @@ class Machine(Model):
     def host(self) -> str:
         """What it is called by itself and on the network."""
         return self.hostname or self.name
+
+    @property
+    def carried_firmware(self) -> list[str]:
+        """`firmware:`, or what it means where it is left out: nothing is fetched for a kernel that was brought along."""
+        if self.firmware is not None:
+            return self.firmware
+        if self.profile == "virtual":
+            return [NONE]
+        return [DEBIAN] if self.kernel.module or self.kernel.package else [KERNEL]
 
     @property
     def first_screen(self) -> Screen | None:

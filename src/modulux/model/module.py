@@ -25,9 +25,10 @@ class Role(StrEnum):
     GATEWAY = "gateway"
     KERNEL = "kernel"
     INIT = "init"
+    FIRMWARE = "firmware"
 
 
-NOT_RUN = (Role.BASE, Role.KERNEL, Role.INIT)
+NOT_RUN = (Role.BASE, Role.KERNEL, Role.FIRMWARE, Role.INIT)
 """Roles whose images are built upon, or booted; none is ever started as a container."""
 
 

@@ -49,15 +49,22 @@ void become_systemd(void) {
   say("%s cannot be run: %s", SYSTEMD, strerror(errno));
 }
 
-char *runtime(void) {
-  return under_systemd ? PODMAN : RUNTIME;
-}
-
 /* A container's unit is named as it is; systemd makes much of dots. */
 void unit_of(const char *name, char *unit, size_t size) {
   snprintf(unit, size, "%s", name);
   for (char *at = unit; *at; at++)
     if (*at == '.') *at = '-';
+}
+
+/* What the runtime calls it: under systemd the id that Podman has given it. Podman itself could be asked, but is slow to start. */
+char *known_as(const char *name, char *id, size_t size) {
+  char unit[192], note[256];
+  snprintf(id, size, "%s", name);
+  if (!under_systemd) return id;
+  unit_of(name, unit, sizeof unit);
+  snprintf(note, sizeof note, "/run/%s.cid", unit);
+  read_text(note, id, size);
+  return id;
 }
 
 /* Podman notes a container's id as long as its unit runs: the note's number, 0 while there is none. */

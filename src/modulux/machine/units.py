@@ -80,10 +80,7 @@ def unit(c: Container, image: ImageFacts, kept: Collection[str], *, wanted_by: s
                 ("TimeoutStartSec", "300"),
                 ("TimeoutStopSec", "15"),
                 ("CPUWeight", str(shares(c) * WEIGHT // SHARE)),
-                (
-                    "ExecStopPost",
-                    f"-/bin/sh -c 'echo $SERVICE_RESULT $EXIT_STATUS >> /run/{stem(c.name)}.ends'",
-                ),  # for PID 1's program
+                ("ExecStopPost", _note_of_its_end(c)),
             ],
             **({"Install": [("WantedBy", wanted_by)]} if wanted_by else {}),
         }

@@ -3,6 +3,7 @@ of it runs."""
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 import urllib.request
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(5400)]
 
 NAME, DESKTOP, OTHER = "t-luck", "t-luck", "t-own"
 FILE = f"""name: {NAME}
+init: INIT
 desktops: [./desk.yaml, {{desktop: ./own.yaml, display: own}}]
 gateway: {{module: web, address: 0.0.0.0, port: 6080, vnc-port: 5900}}
 state: 256m
@@ -36,13 +38,19 @@ OWN = f"name: {OTHER}\ndisplay: xvfb\nsessions: [openbox]\n"
 DIES = 'command: [sh, -c, "echo nothing to live for; exit 7"]\n'
 STORM = 'command: [perl, -e, "for (;;) { fork; select undef, undef, undef, 0.05 }"]\nlimits: {pids: 48, memory: 64m}\n'
 STATE = 256 * 1024**2
-LITTLE = 512 * 1024**2
+LITTLE = {"engine": 512 * 1024**2, "systemd": 640 * 1024**2}
 MUCH = 768 * 1024**2
 BLACK = 30
+LIBRARY = f"/usr/lib/{platform.machine()}-linux-gnu/systemd/libsystemd-core-257.so"
+
+
+@pytest.fixture(scope="module", params=["engine", "systemd"])
+def init(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(init: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("luck")
     for name, more in (("dies", DIES), ("storm", STORM)):
         place = made / "modules/app" / name
@@ -51,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"role: app\nsummary: for a test\nbase: base/debian-13\nrestart: always\nnetwork: none\n{more}"
         )
         (place / "Containerfile").write_text("ARG BASE\nFROM ${BASE}\n")
-    for name, text in (("machine", FILE), ("desk", DESK), ("own", OWN)):
+    for name, text in (("machine", FILE.replace("INIT", init)), ("desk", DESK), ("own", OWN)):
         (made / f"{name}.yaml").write_text(text)
     return made
 
@@ -177,11 +185,11 @@ def test_without_a_graphics_card_and_a_state_what_browsers_see_comes_up(built: P
 
 
 def test_with_little_memory_and_neither_sound_nor_network_and_a_state_of_tomorrow_it_is_drawn(
-    built: Path, tmp_path: Path
+    built: Path, init: str, tmp_path: Path
 ) -> None:
     disk = state(tmp_path / "state.img", 2)
     before = disk.read_bytes()
-    with odd(NAME, built, sounds=False, network=False, memory=LITTLE, state=disk) as machine:
+    with odd(NAME, built, sounds=False, network=False, memory=LITTLE[init], state=disk) as machine:
         hears(machine, "it belongs to a newer system, and is left alone; NOTHING WILL BE KEPT")
         is_drawn(machine, tmp_path / "screen.png")
         hears(machine, "NO DEVICE in /dev/snd")
@@ -248,6 +256,18 @@ def test_a_changed_byte_in_one_slot_has_the_other_one_started(built: Path, two_s
         wait_for(lambda: machine.serial().count("desktop ready") == 1, "the other slot's desktop", 900)
         assert "slot\tb\trunning\tkept" in machine.ask("slots")
         is_drawn(machine, tmp_path / "screen.png")
+
+
+@pytest.mark.parametrize("init", ["systemd"], indirect=True)
+def test_a_slot_whose_systemd_cannot_live_has_the_other_one_started(built: Path, two_slots: Path, tmp_path: Path) -> None:
+    """It is a library of systemd's that cannot be read: the kernel panics, and the same slot is started again, but not for ever."""
+    disk = tmp_path / "disk.img"
+    subprocess.run(["cp", "--sparse=always", two_slots, disk], check=True)
+    flip(disk, starts(disk)[1] + in_system(built, LIBRARY))
+    with odd(NAME, beside(two_slots), memory=MUCH, disk=disk, variables=variables(tmp_path / "firmware.fd")) as machine:
+        hears(machine, "the slot a was started 3 times, and its systemd lived for none of them", 900)
+        wait_for(lambda: machine.serial().count("desktop ready") == 1, "the other slot's desktop", 900)
+        assert "slot\tb\trunning\tkept" in machine.ask("slots")
 
 
 def second_slot(built: Path, disk: Path) -> None:

@@ -1,4 +1,4 @@
-"""One boot of a machine whose PID 1 runs nothing but containers, and all that a person would look at.
+"""One boot of a machine with each PID 1, ours, which runs nothing but containers, and systemd, and all that a person would look at.
 
 The picture is that of the (virtual) graphics card, the keys are pressed on the (virtual) keyboard, the tone is what the (virtual)
 sound card played.
@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import struct
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,22 +22,40 @@ from tests.support.cli import Cli
 from tests.support.probe import TONE, probe
 from tests.support.virtual import Virtual, booted, colours, processes, wait_for
 
+from modulux.machine.qmp import Monitor
+
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(2400)]
 
 NAME = "t-machine"
 DESKTOP = "t-desk"
 FILE = f"""name: {NAME}
+init: INIT
 desktops: [./desk.yaml]
 gateway: {{module: web, address: 0.0.0.0, port: 6080, vnc-port: 5900}}
 memory: 1g
 """
+OUTSIDE = {
+    "engine": ({"init"}, {"crun", "link"}),
+    "systemd": (
+        {"systemd", "systemd-journal", "systemd-udevd", "systemd-logind", "dbus-broker-lau", "dbus-broker", "init", "conmon"},
+        {"link", "podman", "(udev-worker)"},
+    ),
+}
+"""What runs beside containers, and what may: those who start one, look into it, or hold its other end, or a port's."""
+SYSTEMD = 64
+"""MB that systemd, its journal, udevd and Podman's process beside each container may have."""
 DESK = f"name: {DESKTOP}\ndisplay: xvfb\nsessions: [xfce]\napps: [terminal, probe]\n"
 
 
+@pytest.fixture(scope="module", params=["engine", "systemd"])
+def init(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(init: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("machine")
-    (made / "machine.yaml").write_text(FILE)
+    (made / "machine.yaml").write_text(FILE.replace("INIT", init))
     (made / "desk.yaml").write_text(DESK)
     probe(made)
     return made
@@ -62,12 +81,25 @@ def test_the_graphics_card_shows_the_desktop(machine: Virtual, tmp_path: Path) -
     assert colours(picture, (0, 400, 200, 800)) >= 50, "the wallpaper"
 
 
-def test_only_pid_1_and_containers_run(machine: Virtual) -> None:
+def test_only_pid_1_and_containers_run(machine: Virtual, init: str) -> None:
+    """Of systemd's own: what it cannot do without, and who waits for each container."""
     found = processes(machine.ask("processes"))
-    assert found[1] == ("-", "init")
-    outside = {program for pid, (container, program) in found.items() if container == "-" and pid != 1}
-    assert outside <= {"crun", "link", "init"}, outside  # those who hold a container's other end, or a port's
+    assert found[1] == ("-", "init" if init == "engine" else "systemd")
+    outside = {program for container, program in found.values() if container == "-"}
+    there, may = OUTSIDE[init]
+    assert there <= outside <= there | may, outside
     assert {in_desktop("xorg"), in_desktop("xfce"), in_desktop("terminal")} <= {container for container, _ in found.values()}
+
+
+def test_nobody_can_log_in_at_any_of_its_consoles(machine: Virtual) -> None:
+    """The machine file says nothing of a login; who switches to a console starts none."""
+    with Monitor(machine.running.machine.monitor) as qemu:
+        for key in ("f3", "f7"):
+            qemu.press("ctrl", "alt", key, seconds=0.2)
+            time.sleep(5)
+    programs = {program for _, program in processes(machine.ask("processes")).values()}
+    assert not {program for program in programs if "getty" in program or "login" in program} - {"systemd-logind"}
+    assert "login:" not in machine.serial()
 
 
 @pytest.mark.parametrize("module", ["xorg", "xfce", "terminal", "web", "x11vnc"])
@@ -114,39 +146,46 @@ def test_the_browsers_page_shows_the_same_desktop(machine: Virtual) -> None:
     assert 'id="screen"' in text
 
 
-def test_a_module_that_dies_comes_back_and_the_others_go_on(machine: Virtual) -> None:
-    def running() -> dict[str, str]:
-        rows = [line.split("\t") for line in machine.ask("status")[1:]]
-        return {row[0]: row[4] for row in rows if row[1] == "running"}
-
-    before = running()
-    machine.ask("restart", in_desktop("x11vnc"))
-    wait_for(
-        lambda: running().get(in_desktop("x11vnc"), before[in_desktop("x11vnc")]) != before[in_desktop("x11vnc")], "it again"
-    )
-    after = running()
-    assert {n: p for n, p in after.items() if n != in_desktop("x11vnc")} == {
-        n: p for n, p in before.items() if n != in_desktop("x11vnc")
-    }
+def states(machine: Virtual) -> dict[str, list[str]]:
+    return {(words := line.split("\t"))[0]: words[1:] for line in machine.ask("status")[1:]}
 
 
-def test_it_uses_little_memory(machine: Virtual) -> None:
+def test_a_module_that_is_started_anew_leaves_the_others_alone(machine: Virtual) -> None:
+    viewer = in_desktop("x11vnc")
+    before = {name: int(words[2]) for name, words in states(machine).items()}
+    machine.ask("restart", viewer)
+    wait_for(lambda: int(states(machine)[viewer][2]) == before[viewer] + 1, "it again")
+    machine.ask("stop", viewer)
+    wait_for(lambda: states(machine)[viewer][0] == "ended", "it has ended")
+    machine.ask("start", viewer)
+    wait_for(lambda: states(machine)[viewer][:2] == ["running", "ready"], "it is there again")
+    after = {name: int(words[2]) for name, words in states(machine).items()}
+    assert after == before | {viewer: before[viewer] + 2}
+
+
+def test_what_a_container_says_can_be_read(machine: Virtual) -> None:
+    assert "a probe is here" in machine.ask("log", in_desktop("probe"))
+
+
+def test_it_uses_little_memory(machine: Virtual, init: str) -> None:
     """No figure is asked of a busy computer's timing, but memory does not depend on it: 350 MB with Xfce idle, 64 more for tests."""
     text = machine.inside(in_desktop("xfce"), "cat /proc/meminfo")
     size = {m[1]: int(m[2]) for m in re.finditer(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
-    assert (size["MemTotal"] - size["MemAvailable"]) / 1024 < 350 + 64
+    assert (size["MemTotal"] - size["MemAvailable"]) / 1024 < 350 + 64 + (0 if init == "engine" else SYSTEMD)
 
 
-def test_a_machine_without_a_card_may_boot_the_clouds_kernel_and_one_with_may_not(folder: Path) -> None:
+def test_a_machine_without_a_card_may_boot_the_clouds_kernel_and_one_with_may_not(tmp_path: Path) -> None:
     cli = Cli("podman")
-    words = ["machine", "kernel", "set", "--modules", str(folder / "modules"), "--yes"]
-    refused = cli.run(*words, str(folder / "machine.yaml"), "cloud", status=4, timeout=900)
+    words = ["machine", "kernel", "set", "--yes"]
+    with_card, own = tmp_path / "machine.yaml", tmp_path / "browser.yaml"
+    text = FILE.replace("INIT", "engine")
+    with_card.write_text(text)
+    own.write_text(text.replace("desktops:", "display: own\ndesktops:"))
+    (tmp_path / "desk.yaml").write_text(DESK.replace(", probe", ""))
+    refused = cli.run(*words, str(with_card), "cloud", status=4, timeout=900)
     assert "graphics (DRM) for display/xorg" in refused.stderr
     assert "sound (ALSA) for audio/alsa" in refused.stderr
-    assert "kernel: cloud" not in (folder / "machine.yaml").read_text()
-    other = folder / "browser.yaml"
-    other.write_text(FILE.replace("desktops: [./desk.yaml]", "display: own\ndesktops: [./plain.yaml]"))
-    (folder / "plain.yaml").write_text(DESK.replace(", probe", ""))
-    taken = json.loads(cli.run(*words, "--json", str(other), "cloud", timeout=900).stdout)
+    assert "kernel: cloud" not in with_card.read_text()
+    taken = json.loads(cli.run(*words, "--json", str(own), "cloud", timeout=900).stdout)
     assert "cloud" in taken["version"]
-    assert "kernel: cloud" in other.read_text()
+    assert "kernel: cloud" in own.read_text()

@@ -1,4 +1,4 @@
-"""What is plugged into a machine: memory sticks, a second screen, keyboards and mice that come later. One boot, on X and on Wayland."""
+"""What is plugged into a machine: memory sticks, a second screen, keyboards and mice that come later. One boot of each init, on X and on Wayland."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 NAME, FIRST, SECOND = "t-hardware", "t-first", "t-second"
 FILE = f"""name: {NAME}
+init: INIT
 desktops: [./first.yaml, {{desktop: ./second.yaml, display: wayland-card}}]
 screens: [1280x800, 1024x768]
 audio: own
@@ -34,14 +35,19 @@ MEDIA = f"modulux.{NAME}.media"
 TERMINAL = f"modulux.{FIRST}.terminal"
 
 
+@pytest.fixture(scope="module", params=["engine", "systemd"])
+def init(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(init: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hardware")
 
 
 @pytest.fixture(scope="module")
-def machine(folder: Path) -> Iterator[Virtual]:
-    (folder / "machine.yaml").write_text(FILE)
+def machine(init: str, folder: Path) -> Iterator[Virtual]:
+    (folder / "machine.yaml").write_text(FILE.replace("INIT", init))
     (folder / "first.yaml").write_text(DESKTOP.format(FIRST, "xvfb", "openbox"))
     (folder / "second.yaml").write_text(DESKTOP.format(SECOND, "wayland", "labwc"))
     first = stick.vfat(folder / "first.img", "MY STICK")
@@ -57,6 +63,7 @@ def sticks(machine: Virtual) -> dict[str, str]:
 
 def test_a_stick_is_a_folder_of_every_desktop_until_it_is_ejected(machine: Virtual, folder: Path) -> None:
     wait_for(lambda: sticks(machine) == {"MY STICK": "mounted"}, "the stick")
+    assert any("MY STICK: ok" in line for line in machine.ask("log", MEDIA)), "what a container says"
     for desktop in (FIRST, SECOND):
         machine.inside(f"modulux.{desktop}.terminal", f"echo by {desktop} > '/media/MY STICK/{desktop}.txt'")
     flags = machine.inside(TERMINAL, "grep 'MY.040STICK' /proc/self/mountinfo").split()[5].split(",")

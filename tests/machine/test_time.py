@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 NAME, DESKTOP = "t-time", "t-time-desk"
 FILE = f"""name: {NAME}
+init: INIT
 desktops: [./desk.yaml]
 display: own
 audio: own
@@ -43,12 +44,13 @@ class Behind(Machine):
         return [*super().argv(), "-rtc", f"base={time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(time.time() - HOUR))}"]
 
 
-def test_the_clock_is_set_right_and_links_live_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("init", ["engine", "systemd"])
+def test_the_clock_is_set_right_and_links_live_on(init: str, tmp_path: Path) -> None:
     if not shutil.which("qemu-system-x86_64"):
         pytest.fail("qemu-system-x86 is needed: scripts/test installs it")
     if os.geteuid():
         pytest.fail("only root may answer at the port of time servers")
-    (tmp_path / "machine.yaml").write_text(FILE)
+    (tmp_path / "machine.yaml").write_text(FILE.replace("INIT", init))
     (tmp_path / "desk.yaml").write_text(DESK)
     built = tmp_path / "built"
     Cli("podman").run("machine", "build", str(tmp_path / "machine.yaml"), "-o", str(built), "--yes", timeout=2400)

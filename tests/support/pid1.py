@@ -28,6 +28,7 @@ LOOK = 0.5
 CALM = 4.0
 STILL_TIME = 3.0
 DISK_TIME = 3.0
+LIVES = 2.0
 SAID = re.compile(r"machine:\s+(\d+\.\d+) (.*)")
 
 ENTER = """
@@ -120,6 +121,15 @@ os._exit(how.get("code", 0))
 """
 
 
+STOPS = """
+case $2 in stop)
+  unit=/run/${3%.service}
+  echo success 0 >> $unit.ends
+  rm -f $unit.cid ;;
+esac"""
+"""What systemd does when it is told to stop a unit, as far as is seen here."""
+
+
 def compile_pid1(folder: Path, **changed: float) -> Path:
     """PID 1 as a program of this host's, with a runtime of the tests' and less patience, or as much as is said."""
     made = folder / "init"
@@ -131,9 +141,14 @@ def compile_pid1(folder: Path, **changed: float) -> Path:
         "UNTIL_CALM": CALM,
         "STILL_TIME": STILL_TIME,
         "DISK_TIME": DISK_TIME,
+        "LIVES": LIVES,
         **changed,
     }
-    defines = ['-DRUNTIME="/machine/crun"', '-DGROUPS="/machine/groups"', *(f"-D{name}={n}" for name, n in quickly.items())]
+    places = {"RUNTIME": "crun", "GROUPS": "groups", "SYSTEMD": "systemd", "JOURNALCTL": "journalctl", "SYSTEMCTL": "systemctl"}
+    defines = [
+        *(f'-D{name}="/machine/{place}"' for name, place in places.items()),
+        *(f"-D{name}={n}" for name, n in quickly.items()),
+    ]
     subprocess.run(["gcc", *flags, *defines, "-o", str(made), *map(str, sorted(SOURCE.glob("*.c")))], check=True)
     return made
 
@@ -180,6 +195,16 @@ class World:
     def container(self, name: str, **how: Any) -> None:
         (self.folder / "machine/fake").mkdir(parents=True, exist_ok=True)
         (self.folder / "machine/fake" / f"{name}.json").write_text(json.dumps(how))
+
+    def systemd(self, script: str) -> None:
+        """Build it for systemd as PID 1, and run this in systemd's place; its journal has nothing but one line."""
+        self.machine.mkdir(parents=True, exist_ok=True)
+        (self.folder / "etc/machine").mkdir(parents=True, exist_ok=True)
+        (self.folder / "etc/machine/init").write_text("systemd\n")
+        said = "echo nothing to live for"
+        for name, text in (("systemd", script), ("systemctl", STOPS), ("journalctl", said)):
+            (self.machine / name).write_text(f"#!/bin/sh\n{text}\n")
+            (self.machine / name).chmod(0o755)
 
     def start(self) -> None:
         self.machine.mkdir(parents=True, exist_ok=True)

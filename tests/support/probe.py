@@ -9,7 +9,7 @@ summary: programs of a test, in a container of their own
 base: base/debian-13
 requires: [x11]
 uses: [pulse]
-command: [sleep, infinity]
+command: [sh, -c, "echo a probe is here; exec sleep infinity"]
 """
 _RECIPE = "ARG BASE\nFROM ${BASE}\nUSER 0\nRUN /usr/lib/modulux/install xclip pulseaudio-utils\nUSER 1000:1000\n"
 

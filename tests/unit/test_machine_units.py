@@ -102,6 +102,22 @@ def test_who_dies_in_a_loop_is_started_ever_later_and_never_given_up() -> None:
         assert {"StartLimitIntervalSec=0", "RestartSec=1", "RestartSteps=6", "RestartMaxDelaySec=60"} <= set(lines)
 
 
+def test_a_unit_notes_what_is_said_of_its_container_when_it_ends() -> None:
+    lines = UNITS["modulux-openbox-xorg.container"]
+    (noted,) = [line for line in lines if line.startswith("ExecStopPost=")]
+    assert noted == "ExecStopPost=-/bin/sh -c 'echo $SERVICE_RESULT $EXIT_STATUS >> /run/modulux-openbox-xorg.ends'"
+    assert any("--pidfile=/run/modulux-openbox-xorg.pid" in line for line in lines)
+
+
+def test_the_picture_comes_first_where_the_processor_is_busy() -> None:
+    def weight(name: str) -> str:
+        (line,) = [line for line in UNITS[f"modulux-{name}.container"] if line.startswith("CPUWeight=")]
+        return line
+
+    names = ("openbox-xorg", "openbox-openbox", "openbox-terminal", "openbox-web")
+    assert [weight(name) for name in names] == [f"CPUWeight={number}" for number in (800, 400, 100, 50)]
+
+
 def test_of_displays_on_one_card_systemd_starts_the_first_alone() -> None:
     plan = plan_machine(
         Machine.model_validate({"name": "m", "desktops": ["openbox", "xfce"], "init": "systemd"}),

@@ -41,6 +41,9 @@ BUNDLES = "/run/machine/bundles"
 SETTLED = "systemd-udev-settle.service"
 AT_BOOT, LATER = "multi-user.target", "machine-later.target"
 
+SHARE, WEIGHT = 1024, 100
+"""Of a busy processor, what everybody has: in the words of engines, and in systemd's."""
+
 RESTART = {"always": "always", "on-failure": "on-failure", "never": "no"}
 
 Lines = Iterable[tuple[str, str]]
@@ -76,6 +79,8 @@ def unit(c: Container, image: ImageFacts, kept: Collection[str], *, wanted_by: s
                 ("RestartMaxDelaySec", "60"),
                 ("TimeoutStartSec", "300"),
                 ("TimeoutStopSec", "15"),
+                ("CPUWeight", str(shares(c) * WEIGHT // SHARE)),
+                ("ExecStopPost", _note_of_its_end(c)),
             ],
             **({"Install": [("WantedBy", wanted_by)]} if wanted_by else {}),
         }
@@ -85,6 +90,11 @@ def unit(c: Container, image: ImageFacts, kept: Collection[str], *, wanted_by: s
 def filter_of(c: Container) -> bytes | None:
     """The filter of a module that has one of its own; the others have Podman's."""
     return Path(c.seccomp).read_bytes() if c.seccomp else None
+
+
+def _note_of_its_end(c: Container) -> str:
+    """For the program that watches: how often, and with what."""
+    return f"-/bin/sh -c 'echo $SERVICE_RESULT $EXIT_STATUS >> /run/{stem(c.name)}.ends'"
 
 
 def _unit(c: Container) -> Lines:
@@ -150,7 +160,7 @@ def _arguments(c: Container) -> Lines:
     """What has no key of its own in every Podman that has the generator."""
     owner = c.name if c.ipc in ("private", "shareable") else c.ipc
     yield "PodmanArgs", f"--ipc=ns:{IPC}/{owner} --memory={c.memory} --memory-swap={c.memory} --cpus={c.cpus:g}"
-    yield "PodmanArgs", f"--cpu-shares={shares(c)} --stop-timeout=5"
+    yield "PodmanArgs", f"--stop-timeout=5 --pidfile=/run/{stem(c.name)}.pid"
     for device in c.devices:
         yield "PodmanArgs", f"--device-cgroup-rule={quoted(_rule(numbers(device)))}"
 

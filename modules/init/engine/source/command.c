@@ -62,8 +62,8 @@ static void answer_why_not(struct client *client, const char *why) {
 
 /* The command's own output is the answer. */
 static void act(struct client *client, char **words) {
-  char *argv[FIELDS + 8] = {runtime(), "exec", "--user", "1000:1000"};
-  for (int i = 0; words[i]; i++) argv[i + 4] = words[i];
+  char id[128], *argv[FIELDS + 8] = {RUNTIME, "exec", "--user", "1000:1000", known_as(words[0], id, sizeof id)};
+  for (int i = 1; words[i]; i++) argv[i + 4] = words[i];
   client->acting = start(argv, client->file);
   if (client->acting < 0) conclude(client, "cannot start: %s", strerror(errno));
 }

@@ -94,6 +94,8 @@ double advance_logs(void);
 
 /* trouble.c: what goes wrong while all goes on */
 double advance_troubles(void);
+void say_last_words(struct job *job);
+int teller_ended(pid_t pid);
 
 /* socket.c: whether somebody takes connections; a question costs little, and one that has been answered is not asked again at once */
 int all_answer(char **paths);
@@ -128,6 +130,7 @@ struct job {
   enum phase phase;
   pid_t pid, asker;
   ino_t note; /* Podman's of it, under systemd */
+  off_t ends; /* how much of its unit's notes of its ends has been read */
   int fails, starts, refusals;
   double began, due, deadline, ask_due, asked_at, ready_at;
   struct log log;
@@ -224,12 +227,14 @@ void grow_partition(const char *partition);
 /* mapper.c: the kernel's device mapper */
 int map_device(const char *name, const char *target, const char *words, unsigned long long sectors);
 void unmap_device(const char *name);
+int device_status(const char *name, char *text, size_t size);
 
 /* verity.c: system and store checked as they are read */
 int check_disk(const char *part, char *disk, size_t size);
 int map_checked(const char *name, const char *disk, const char *told);
 int into_memory(const char *program, const char *copy);
 void verity_news(const char *text, size_t length);
+void look_for_damage(void);
 
 /* slot.c: which of a disk's two slots this is, and whether it is kept */
 int own_slot(void); /* 'a', 'b', or 0 */
@@ -238,6 +243,7 @@ double advance_slot(void);
 int slot_helper_ended(pid_t pid, int status);
 void slot_damaged(const char *part, const char *block);
 void give_slot_up(void);
+int leave_slot(void);
 
 /* transfer.c: what comes from outside, each in a process of its own: the other slot (receive.c), updates (update_files.c) */
 int is_apart(const char *verb);
@@ -263,17 +269,22 @@ void layer_damaged(const char *id, const char *block);
 extern int under_systemd;
 int systemd_wanted(void);
 void become_systemd(void);
-char *runtime(void);
+char *known_as(const char *name, char *id, size_t size);
 #define UNITS "/run/containers/systemd"
 double advance_watched(struct job *job);
 void start_unit(struct job *job);
 void stop_unit(struct job *job);
 pid_t read_units(void);
 char **log_words(const char *name);
+char **last_words(const char *name, int lines);
 void end_by_systemd(int how);
 int end_refused(pid_t pid, int status);
 int runs_still(struct job *job);
 void unit_of(const char *name, char *unit, size_t size);
+
+/* starts.c: a slot whose systemd does not live long enough to say what is wrong with it */
+int is_started_in_vain(void);
+void look_at_start(void);
 
 /* processes.c: who runs */
 void each_process(void (*tell)(int file, const char *pid, const char *container, const char *program), int file);

@@ -50,7 +50,7 @@ static int reap(void) {
   int status, count = 0;
   for (pid_t pid; count < AT_ONCE && (pid = waitpid(-1, &status, WNOHANG)) > 0; count++) {
     stick_ended(pid, status);
-    if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status) || change_helper_ended(pid, status) || end_refused(pid, status)) continue;
+    if (loader_ended(pid) || link_ended(pid) || check_ended(pid, status) || act_ended(pid, status) || slot_helper_ended(pid, status) || change_helper_ended(pid, status) || teller_ended(pid) || end_refused(pid, status)) continue;
     state_helper_ended(pid, status);
     job_ended(pid, status);
   }
@@ -148,7 +148,7 @@ static void enter_systemd(void) {
   mount_system();
   name_host_by_file();
   read_plan();
-  become_systemd();
+  if (!is_started_in_vain()) become_systemd();
 }
 
 static int watch_machine(void) {
@@ -159,6 +159,7 @@ static int watch_machine(void) {
   begin_slot();
   read_plan();
   begin_updates();
+  look_for_damage();
   supervise();
   let_go_of_sticks();
   return 0;

@@ -47,3 +47,14 @@ void unmap_device(const char *name) {
   if (ask_mapper(mapper, DM_DEV_REMOVE, name, &request)) say("%s is still mapped: %s", name, strerror(errno));
   close(mapper);
 }
+
+/* What a device's target says of itself; 0 when it cannot be asked. */
+int device_status(const char *name, char *text, size_t size) {
+  struct request request = {0};
+  int mapper = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+  if (mapper < 0) return 0;
+  int known = !ask_mapper(mapper, DM_TABLE_STATUS, name, &request) && request.head.target_count == 1;
+  close(mapper);
+  if (known) snprintf(text, size, "%s", request.words);
+  return known;
+}

@@ -33,7 +33,7 @@ static int says_all(const struct job *job) {
 static void ask(struct job *job) {
   int look = looks_next(job);
   char **command = look ? job->looks + 1 : job->asks;
-  char *argv[FIELDS + 8] = {runtime(), "exec", "--user", "1000:1000", look ? job->looks[0] : job->name};
+  char id[128], *argv[FIELDS + 8] = {RUNTIME, "exec", "--user", "1000:1000", known_as(look ? job->looks[0] : job->name, id, sizeof id)};
   for (int i = 0; command[i] && i < FIELDS; i++) argv[i + 5] = command[i];
   job->asked_at = now();
   job->asker = start(argv, now() - job->began > LATE ? job->log.in : -1);

@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ESP_LABEL "PARTLABEL=modulux-esp"
@@ -137,6 +138,15 @@ void give_slot_up(void) {
   wait_for_beside(); /* the driver of the boot partition's file system is among what is loaded there */
   if (reject() == GOES) say("the slot %c cannot be used: the other one is started", own_slot());
   else say("the slot %c cannot be used, and there is no other one", own_slot());
+}
+
+/* Before there is a loop, and by a process of its own: whether the other one will be started. */
+int leave_slot(void) {
+  int status = 0;
+  pid_t pid = branch("slot");
+  if (pid == 0) _exit(reject());
+  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  return pid > 0 && result(status) == GOES;
 }
 
 void begin_slot(void) {

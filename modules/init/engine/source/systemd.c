@@ -3,18 +3,29 @@
 #include "init.h"
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef SYSTEMD
 #define SYSTEMD "/usr/lib/systemd/systemd"
+#endif
 #define PODMAN "/usr/bin/podman"
+#ifndef SYSTEMCTL
 #define SYSTEMCTL "/usr/bin/systemctl"
-#define LOOK 0.3 /* seconds between looks at who runs */
+#endif
+#ifndef JOURNALCTL
+#define JOURNALCTL "/usr/bin/journalctl"
+#endif
+#define LOOK 0.3  /* seconds between looks at who runs */
+#define LOOP_AT 3 /* deaths in a row, then twice as many, and so on */
+#define FIRST_SIGNAL 34 /* systemd's SIGRTMIN; the C library's of this program is another */
 
 int under_systemd;
 static pid_t ender;
@@ -38,15 +49,22 @@ void become_systemd(void) {
   say("%s cannot be run: %s", SYSTEMD, strerror(errno));
 }
 
-char *runtime(void) {
-  return under_systemd ? PODMAN : RUNTIME;
-}
-
 /* A container's unit is named as it is; systemd makes much of dots. */
 void unit_of(const char *name, char *unit, size_t size) {
   snprintf(unit, size, "%s", name);
   for (char *at = unit; *at; at++)
     if (*at == '.') *at = '-';
+}
+
+/* What the runtime calls it: under systemd the id that Podman has given it. Podman itself could be asked, but is slow to start. */
+char *known_as(const char *name, char *id, size_t size) {
+  char unit[192], note[256];
+  snprintf(id, size, "%s", name);
+  if (!under_systemd) return id;
+  unit_of(name, unit, sizeof unit);
+  snprintf(note, sizeof note, "/run/%s.cid", unit);
+  read_text(note, id, size);
+  return id;
 }
 
 /* Podman notes a container's id as long as its unit runs: the note's number, 0 while there is none. */
@@ -58,13 +76,55 @@ static ino_t note_of(const struct job *job) {
   return stat(note, &facts) ? 0 : facts.st_ino;
 }
 
+/* Each time that it ends, or cannot be started, its unit adds a line: systemd's word for it, and with what. How long all of them are;
+ * `code` is that of the last. */
+static off_t ends_of(const struct job *job, int *code) {
+  char unit[192], path[256], text[64] = "", result[32] = "", status[16] = "";
+  struct stat facts;
+  unit_of(job->name, unit, sizeof unit);
+  snprintf(path, sizeof path, "/run/%s.ends", unit);
+  if (stat(path, &facts)) return 0;
+  if (facts.st_size == job->ends || !code) return facts.st_size;
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t got = file < 0 ? -1 : pread(file, text, sizeof text - 1, facts.st_size > 63 ? facts.st_size - 63 : 0);
+  if (file >= 0) close(file);
+  if (got > 0 && text[got - 1] == '\n') text[got - 1] = 0;
+  char *last = strrchr(text, '\n');
+  sscanf(last ? last + 1 : text, "%31s %15s", result, status);
+  *code = isdigit((unsigned char)*status) ? atoi(status) : strcmp(result, "success") ? 128 : 0; /* else the name of a signal */
+  return facts.st_size;
+}
+
+/* Not told to: it is started again, by systemd. */
+static void has_died(struct job *job, double ran) {
+  count_death(job, ran);
+  int times = job->fails / LOOP_AT;
+  if (job->fails % LOOP_AT || times & (times - 1)) return;
+  say("%s DIES AGAIN AND AGAIN: %d times; it is tried again with pauses", job->name, job->fails);
+  say_last_words(job);
+}
+
 static void is_gone(struct job *job) {
-  say("%s ended", job->name);
+  int code = 0;
+  double ran = now() - job->began;
+  job->ends = ends_of(job, &code);
+  say("%s ended with %d after %.1f s", job->name, code, ran);
   job->phase = WAITING;
   job->ready = job->answered = 0;
   forget_answers(job->answers);
-  if (job->wanted && !job->again) count_death(job, now() - job->began);
+  if (!job->again && (job->restart == 'n' || (job->restart == 'f' && !code))) job->wanted = 0;
+  if (job->wanted && !job->again) has_died(job, ran);
   job->again = 0;
+}
+
+/* Podman has not come as far as to note it. */
+static void look_for_failed_start(struct job *job) {
+  int code = 0;
+  off_t ends = ends_of(job, &code);
+  if (ends == job->ends) return;
+  job->ends = ends;
+  say("%s cannot be started (%s: %d)", job->name, PODMAN, code);
+  has_died(job, 0);
 }
 
 static pid_t tell_systemd(const char *how, const char *verb, const char *unit) {
@@ -96,7 +156,7 @@ int runs_still(struct job *job) {
 void start_unit(struct job *job) {
   job->again = job->phase == RUNNING;
   job->wanted = 1;
-  if (job->phase == ENDED) job->phase = WAITING;
+  if (job->phase == ENDED) job->phase = WAITING, job->ends = ends_of(job, NULL);
   tell_of("--no-block", job->again ? "restart" : "start", job);
 }
 
@@ -113,8 +173,10 @@ double advance_watched(struct job *job) {
   ino_t note = note_of(job);
   if (job->phase == CLEANING) return NEVER; /* systemctl stops it */
   if (job->phase == RUNNING && note != job->note) is_gone(job);
+  if (!note && job->wanted && job->phase == WAITING) look_for_failed_start(job);
   if (note && job->wanted && job->phase != RUNNING) {
     job->phase = RUNNING;
+    job->ends = ends_of(job, NULL);
     job->note = note;
     job->began = now();
     job->starts++;
@@ -145,8 +207,19 @@ pid_t read_units(void) {
 /* What has systemd's journal say what a container has said. */
 char **log_words(const char *name) {
   static char unit[192];
-  static char *words[] = {"/usr/bin/journalctl", "--quiet", "--no-pager", "--output=cat", "--lines=200", "--unit", unit, NULL};
+  static char *words[] = {JOURNALCTL, "--quiet", "--no-pager", "--output=cat", "--lines=200", "--unit", unit, NULL};
   unit_of(name, unit, sizeof unit);
+  return words;
+}
+
+/* The same, but only the last of what its own processes have said, without systemd's words about them. */
+char **last_words(const char *name, int lines) {
+  static char count[32], match[256];
+  static char *words[] = {JOURNALCTL, "--quiet", "--no-pager", "--output=cat", count, match, NULL};
+  char unit[192];
+  unit_of(name, unit, sizeof unit);
+  snprintf(count, sizeof count, "--lines=%d", lines);
+  snprintf(match, sizeof match, "_SYSTEMD_UNIT=%s.service", unit);
   return words;
 }
 
@@ -160,6 +233,8 @@ void end_by_systemd(int how) {
 int end_refused(pid_t pid, int status) {
   if (pid != ender) return 0;
   ender = 0;
-  if (status) ending = 0, say("systemd does not end the machine (%d)", result(status));
+  if (!status) return 1;
+  say("systemd cannot be asked to end the machine (%d): it is told", result(status)); /* what asks may lie in a damaged block */
+  kill(1, FIRST_SIGNAL + (ending == RB_POWER_OFF ? 4 : 5));
   return 1;
 }

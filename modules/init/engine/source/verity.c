@@ -3,6 +3,7 @@
 #include "init.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,18 +49,35 @@ int into_memory(const char *program, const char *copy) {
   return got == 0 ? 0 : -1;
 }
 
+static void tell_damage(const char *device, const char *block) {
+  char path[128], part[128] = "system";
+  snprintf(path, sizeof path, "/sys/class/block/%.64s/dm/name", device);
+  read_text(path, part, sizeof part);
+  if (strncmp(part, "layer-", 6)) slot_damaged(part, block);
+  else layer_damaged(strrchr(part, '-') + 1, block);
+}
+
 /* What the kernel tells when a block is not what was built. */
 void verity_news(const char *text, size_t length) {
   const char *block = NULL, *device = NULL;
-  char path[128], part[128] = "system";
   for (const char *at = text; at < text + length; at += strlen(at) + 1) {
     if (!strncmp(at, "DM_VERITY_ERR_BLOCK_NR=", 23)) block = at + 23;
     if (!strncmp(at, "DEVNAME=", 8)) device = at + 8;
   }
   if (!block) return;
   if (strchr(block, ',')) block = strchr(block, ',') + 1; /* before it: 0 of the image, 1 of the tree */
-  snprintf(path, sizeof path, "/sys/class/block/%s/dm/name", device ? device : "");
-  read_text(path, part, sizeof part);
-  if (strncmp(part, "layer-", 6)) slot_damaged(part, block);
-  else layer_damaged(strrchr(part, '-') + 1, block);
+  tell_damage(device ? device : "", block);
+}
+
+/* What was read before anybody heard the kernel: a verity device that has found something says so (C) as long as it is there. */
+void look_for_damage(void) {
+  char name[128], text[64];
+  glob_t found = {0};
+  glob("/sys/class/block/dm-*/dm/name", GLOB_NOSORT, NULL, &found);
+  for (size_t i = 0; i < found.gl_pathc; i++) {
+    if (!read_text(found.gl_pathv[i], name, sizeof name) || !device_status(name, text, sizeof text) || *text != 'C') continue;
+    found.gl_pathv[i][strlen(found.gl_pathv[i]) - strlen("/dm/name")] = 0;
+    tell_damage(strrchr(found.gl_pathv[i], '/') + 1, "not known");
+  }
+  globfree(&found);
 }

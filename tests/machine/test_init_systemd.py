@@ -1,0 +1,111 @@
+"""What PID 1's program does for systemd: before it, and as one of its services. In systemd's place is a script; no container runs, there is only
+what Podman would note of one, whose first process is PID 1 itself."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.support.pid1 import LIVES, LOOK, World
+
+WATCH = "exec /machine/init watch"
+DIES = "exit 127"
+
+
+def watched(here: World) -> Path:
+    """The /run of a machine on which systemd runs the container `one`."""
+    here.systemd(WATCH)
+    here.plan("run one always")
+    here.start()
+    here.hears("systemd takes over")
+    here.wait((here.inside / "run/machine/control").exists)
+    return here.inside / "run"
+
+
+def runs(run: Path) -> None:
+    (run / "one.pid").write_text("1\n")
+    (run / "one.cid").write_text("of no matter\n")
+
+
+def ends(run: Path, how: str) -> None:
+    with (run / "one.ends").open("a") as notes:
+        notes.write(f"{how}\n")
+    (run / "one.cid").unlink(missing_ok=True)
+
+
+def test_a_command_that_dies_again_and_again_inside_is_said_with_what_the_journal_has_of_it(here: World) -> None:
+    run = watched(here)
+    runs(run)
+    (run / "modulux.state").write_text("running 1 -\n")
+    here.hears("started one")
+    time.sleep(3 * LOOK)
+    (run / "modulux.state").write_text("backoff 4 7\n")
+    here.hears("one DIES AGAIN AND AGAIN: 3 times, the last with 7", 20)
+    here.hears("one: nothing to live for")
+
+
+def test_one_that_ends_or_cannot_be_started_again_and_again_is_said(here: World) -> None:
+    run = watched(here)
+    runs(run)
+    here.hears("started one")
+    ends(run, "exit-code 7")
+    here.hears("one ended with 7")
+    for _ in range(2):
+        said = len(here.console())
+        ends(run, "exit-code 125")
+        here.wait(lambda said=said: any("one cannot be started" in line and "125" in line for line in here.console()[said:]))  # type: ignore[misc]
+    here.hears("one DIES AGAIN AND AGAIN: 3 times")
+    here.hears("one: nothing to live for")
+
+
+def test_one_that_is_told_to_end_and_to_start_has_not_died(here: World) -> None:
+    run = watched(here)
+    runs(run)
+    here.hears("started one")
+    assert here.ask("stop", "one") == ["ok"]
+    here.wait(lambda: here.status()["one"][0] == "ended")
+    assert here.ask("start", "one") == ["ok"]
+    runs(run)
+    here.wait(lambda: here.status()["one"][0] == "running")
+    assert not any("cannot be started" in line or "ended with" in line for line in here.console())
+
+
+def test_who_wants_more_processes_or_memory_than_it_may_have_is_said(here: World) -> None:
+    run = watched(here)
+    place = next(line for line in (here.inside / "proc/1/cgroup").read_text().splitlines() if line.startswith("0::"))
+    group = here.inside / f"sys/fs/cgroup{place[3:]}"
+    group.mkdir(parents=True, exist_ok=True)
+    (group / "pids.events").write_text("max 12\n")
+    (group / "memory.events").write_text("oom 2\noom_kill 2\n")
+    runs(run)
+    here.hears("one wants MORE PROCESSES than it may have", 20)
+    here.hears("one wants MORE MEMORY than it may have; 2 of its processes were ended")
+
+
+def test_a_slot_whose_systemd_dies_again_and_again_is_left_if_there_is_another(here: World, disk: Path) -> None:
+    here.node, here.words = disk.name, f"modulux.store=none modulux.state={disk} modulux.slot=a"
+    here.systemd(DIES)
+    here.plan("run one always")
+    for times in range(1, 5):
+        here.start()
+        assert here.process is not None
+        here.process.wait(60)
+        taken = sum("systemd takes over" in line for line in here.console())
+        assert taken == times, here.console()
+        assert any("its systemd lived for none of them" in line for line in here.console()) == (times == 4)
+    here.hears("the slot a was started 3 times, and its systemd lived for none of them")
+    here.hears("there is no other slot: it is tried again")
+
+
+def test_a_start_counts_no_more_once_systemd_has_lived_for_a_while(here: World, disk: Path) -> None:
+    here.node, here.words = disk.name, f"modulux.store=none modulux.state={disk} modulux.slot=a"
+    here.systemd(WATCH)
+    here.plan("run one always")
+    here.start()
+    here.hears("systemd takes over", 30)
+    here.wait((here.inside / "run/machine/control").exists)
+    noted = here.inside / "state/starts"
+    assert noted.read_text() == "a 1\n"
+    time.sleep(LIVES / 2)
+    assert noted.exists()
+    here.wait(lambda: not noted.exists(), 20)

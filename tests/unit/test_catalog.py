@@ -139,13 +139,14 @@ HARDWARE = {
     "audio/alsa": ["/dev/snd"],
     "display/xorg": CARD,
     "display/wayland-card": CARD,
-    "service/installer": ["/dev/disks", "/dev/ttyS0"],
+    "service/installer": ["/dev/disks"],
     "service/media": ["/dev/sticks"],
+    "service/serial-installer": ["/dev/disks", "/dev/ttyS0"],
     "service/serial-login": ["/dev/ttyS0"],
 }
 """The only modules that get devices."""
 
-TERMINALS = {"display/xorg", "display/wayland-card", "service/login"}
+TERMINALS = {"display/xorg", "display/wayland-card", "service/installer", "service/login"}
 """The only modules that get a virtual terminal; on a machine alone."""
 
 RIGHTS = {"service/network": ["NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE"], "service/time": ["SYS_TIME"]}

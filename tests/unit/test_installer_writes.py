@@ -15,7 +15,8 @@ from modulux.machine.iso import Piece, index
 from modulux.paths import shipped
 
 MIB = 1024**2
-SCRIPT = shipped("modules") / "service/installer/rootfs/usr/lib/modulux/write-disk"
+PROGRAMS = shipped("modules") / "service/installer/rootfs/usr/lib/modulux"
+SCRIPT = PROGRAMS / "write-disk"
 DISK = 24 * MIB
 AT = 2048
 TABLE, REST = b"t" * MIB, b"r" * (2 * MIB)
@@ -30,13 +31,14 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def written(folder: Path, digest: str | None = None) -> subprocess.CompletedProcess[str]:
+def written(folder: Path, digest: str | None = None, *, shown: bytes | None = None) -> subprocess.CompletedProcess[str]:
     pieces = [
         Piece(MIB, 0, MIB, hashlib.sha256(TABLE).hexdigest()),
         Piece(2 * MIB, 8 * MIB, 2 * MIB, digest or hashlib.sha256(REST).hexdigest()),
     ]
     (folder / "index").write_text(index(pieces, ["machine office", "size 1"]))
-    words = [str(folder / "medium"), str(AT), str(folder / "index"), str(folder / "disk"), str(DISK)]
+    was = hashlib.sha256((folder / "disk").read_bytes()[:MIB] if shown is None else shown).hexdigest()
+    words = [str(folder / "medium"), str(AT), str(folder / "index"), str(folder / "disk"), str(DISK), was]
     return subprocess.run(["sh", str(SCRIPT), *words], capture_output=True, text=True, check=False)
 
 
@@ -56,3 +58,18 @@ def test_a_disk_that_holds_something_else_afterwards_cannot_be_started(folder: P
     assert done.returncode == 1
     assert "is failing" in done.stdout
     assert (folder / "disk").read_bytes()[:MIB] == bytes(MIB)
+
+
+def test_a_disk_that_somebody_else_has_written_to_since_it_was_shown_stays_as_it_is(folder: Path) -> None:
+    before = (folder / "disk").read_bytes()
+    done = written(folder, shown=bytes(MIB))
+    assert done.returncode == 1
+    assert "no longer what was shown" in done.stdout
+    assert (folder / "disk").read_bytes() == before
+
+
+@pytest.mark.parametrize("line", ["/dev/full", "/dev/tty/none"])
+def test_a_line_at_which_nobody_can_be_asked_is_left_alone_and_not_tried_again(line: str) -> None:
+    done = subprocess.run(["sh", str(PROGRAMS / "installer"), line], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"nobody can be asked at {line}\n"

@@ -198,7 +198,17 @@ def test_the_serial_line_takes_a_login_only_when_the_file_says_so(login: dict[st
 def test_the_line_of_a_medium_is_its_installers() -> None:
     machine = Machine.model_validate({"name": "m", "desktops": ["openbox"], "login": {"password": "none", "serial": True}})
     found = plan_machine(with_installer(machine), CATALOG, desktop).containers
-    assert [c.short for c in found if "/dev/ttyS0" in c.devices] == ["installer"]
+    assert [c.short for c in found if "/dev/ttyS0" in c.devices] == ["serial-installer"]
+
+
+@pytest.mark.parametrize("keys", [{}, {"login": {"password": "none"}}, {"services": ["installer"]}])
+def test_the_installer_of_a_medium_is_always_behind_the_same_keys(keys: dict[str, object]) -> None:
+    machine = Machine.model_validate({"name": "m", "desktops": ["openbox"], **keys})
+    found = plan_machine(with_installer(machine), CATALOG, desktop)
+    wanted = {"modulux.m.installer": "/dev/tty3", **({"modulux.m.login": "/dev/tty2"} if "login" in keys else {})}
+    texts = {c.name: d for c in found.containers for d in c.devices if d in ("/dev/tty2", "/dev/tty3", "/dev/tty4")}
+    assert texts == wanted
+    assert [c.command for c in found.containers if c.short == "installer"] == [("/usr/lib/modulux/installer", "/dev/tty3")]
 
 
 def test_one_module_keeps_what_all_say_and_pid_1_knows_it_before_the_first_container() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modulux.errors import DamagedError
-from modulux.machine.compose import INSTALLER, plan_machine, with_installer
+from modulux.machine.compose import INSTALLERS, plan_machine, with_installer
 from modulux.machine.disk import MIB, layout, table
 from modulux.machine.iso import LABEL_AT, LABEL_SIZE, Piece, check, index, label, pack, words
 from modulux.machine.kernel import Kernel
@@ -121,14 +121,16 @@ def machine_plan(machine: Machine) -> dict[str, object]:
 
 
 def test_only_the_medium_has_an_installer_and_nothing_else_differs() -> None:
-    machine = Machine.model_validate({"name": "office", "desktops": ["xfce", "openbox"]})
+    machine = Machine.model_validate({"name": "office", "desktops": ["xfce", "openbox"], "login": {"password": "none"}})
     plain, live = machine_plan(machine), machine_plan(with_installer(machine))
-    assert live.keys() - plain.keys() == {f"modulux.office.{INSTALLER}"}
+    assert live.keys() - plain.keys() == {f"modulux.office.{name}" for name in INSTALLERS}
     assert {name: live[name] for name in plain} == plain
 
 
-def test_the_installer_has_disks_and_a_serial_line_and_no_capability() -> None:
-    contract = Catalog([shipped("modules")]).module(f"service/{INSTALLER}").contract
-    assert contract.devices == ["/dev/disks", "/dev/ttyS0"]
+@pytest.mark.parametrize(("name", "line"), [(INSTALLERS[0], []), (INSTALLERS[1], ["/dev/ttyS0"])])
+def test_an_installer_has_disks_and_where_it_asks_and_no_capability(name: str, line: list[str]) -> None:
+    contract = Catalog([shipped("modules")]).module(f"service/{name}").contract
+    assert contract.devices == ["/dev/disks", *line]
+    assert contract.terminal != bool(line)
     assert contract.capabilities == []
     assert contract.network == "none"

@@ -208,7 +208,7 @@ def _tell(
         for kind, way in found.items():
             console.print(f"  {kind:<13} {way}")
         if installs:
-            console.print(f"  install it    modulux machine console {running.name}")
+            console.print(f"  install it    Ctrl-Alt-F3 on its screen, or modulux machine console {running.name}")
         console.print(f"  stop it       {f'modulux machine stop {running.name}' if background else 'Ctrl-C'}")
 
     common.result(result, show)

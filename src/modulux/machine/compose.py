@@ -20,8 +20,9 @@ from modulux.model.plan import Container, Plan, Volume
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import TERMINAL, HostFacts, container_name, resolve
 
-INSTALLER = "installer"
-"""The service that a machine has beside its own when it is started from a medium, and not when it is installed."""
+INSTALLERS = ("installer", "serial-installer")
+"""Services that a machine has beside its own when it is started from a medium, and not when it is installed: at its screen and
+keyboard, and on the serial line."""
 
 NETWORK = "network"
 """The service that asks for an address; left out where a machine has `network: none`."""
@@ -40,8 +41,9 @@ MEDIA = "media"
 SERIAL_LOGIN = "serial-login"
 """The same on the serial line, where it says `serial: true`."""
 
-TEXT, DRAWN = range(2, 7), range(7, 13)
-"""Virtual terminals (Ctrl-Alt-F2 and so on) of modules that write on them, and of displays; the first is the machine's own."""
+CONSOLE, TEXT, DRAWN = 2, range(3, 7), range(7, 13)
+"""Virtual terminals (Ctrl-Alt-F2 and so on): the login's, which nobody else gets, those of other modules that write on
+them, and those of displays; the first is the machine's own."""
 
 
 def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Desktop]) -> Plan:
@@ -73,9 +75,11 @@ def plan_machine(machine: Machine, catalog: Catalog, read: Callable[[str], Deskt
 
 
 def with_installer(machine: Machine) -> Machine:
-    """The same machine, and what installs it."""
+    """The same machine, and what installs it. No other container is changed: they are started as the machine's system says."""
     login = machine.login and machine.login.model_copy(update={"serial": False})  # the line is the installer's
-    return machine.model_copy(update={"services": [*machine.services, Use(module=INSTALLER)], "login": login})
+    named = {use.module for use in machine.services}
+    added = [Use(module=name) for name in INSTALLERS if name not in named]
+    return machine.model_copy(update={"services": [*machine.services, *added], "login": login})
 
 
 def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: Catalog, number: int) -> Desktop:
@@ -173,13 +177,14 @@ def with_terminals(plan: Plan, catalog: Catalog) -> Plan:
     Raises:
         ResolveError: there are none left.
     """
-    free = {True: iter(DRAWN), False: iter(TEXT)}
+    free = {"draws": iter(DRAWN), "login": iter([CONSOLE]), "writes": iter(TEXT)}
     made = []
     for c in plan.containers:
         wants = catalog.module(c.module).contract.terminal
-        number = next(free[c.role == Role.DISPLAY], None) if wants else None
+        kind = "draws" if c.role == Role.DISPLAY else "login" if c.module == f"service/{LOGIN}" else "writes"
+        number = next(free[kind], None) if wants else None
         if wants and number is None:
-            hint = "F7 to F12 are for displays, F2 to F6 for others"
+            hint = "F7 to F12 are for displays, F2 for a login, F3 to F6 for others"
             raise ResolveError(f"no virtual terminal is left for `{c.module}`", hint=hint)
         made.append(_on_terminal(c, str(number)) if wants else c)
     return dataclasses.replace(plan, containers=tuple(made))

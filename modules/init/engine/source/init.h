@@ -202,6 +202,7 @@ int has_turn(const char *job);
 int is_started_in_turn(const char *job);
 int is_hidden(const char *display);
 int show_terminal(const char *job);
+void say_terminals(void);
 void each_terminal(void (*tell)(int file, const char *job, int number, int draws, int seen), int file);
 double advance_terminals(void);
 

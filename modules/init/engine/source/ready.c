@@ -68,10 +68,12 @@ static void look_at_all(void) {
   if (!lacking && there) {
     machine_ready = 1;
     write_text(RUN "/ready", "yes\n");
+    say_terminals();
     say("desktop ready");
   } else if (!excuse_said && now() - last > 3 * UNTIL_CALM) {
     excuse_said = 1;
     say("not ready yet:%s", names);
+    say_terminals();
   }
 }
 

@@ -114,6 +114,18 @@ void each_terminal(void (*tell)(int file, const char *name, int number, int draw
     tell(file, terminals[i].job, terminals[i].number, terminals[i].draws, terminals[i].number == state.v_active);
 }
 
+/* Whom a key brings to the front; a person at a screen that is drawn cannot know it. Names without whose they are. */
+void say_terminals(void) {
+  char names[512] = "";
+  for (int i = 0; i < terminal_count; i++) {
+    const char *dot = strchr(terminals[i].job, '.'), *second = dot ? strchr(dot + 1, '.') : NULL;
+    size_t used = strlen(names);
+    if (terminals[i].draws) continue;
+    snprintf(names + used, sizeof names - used, "%s Ctrl-Alt-F%d %s", used ? "," : "", terminals[i].number, second ? second + 1 : terminals[i].job);
+  }
+  if (*names) say("at the keyboard:%s", names);
+}
+
 /* The card once more for one that has come up and on which, in its time, not all was drawn: the computer is slow. */
 static int give_another_turn(struct terminal *terminal) {
   struct job *job = find_job(terminal->job);

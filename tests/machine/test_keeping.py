@@ -158,9 +158,10 @@ def rights_are_where_they_belong(machine: Virtual) -> None:
     assert machine.inside(SESSION, "ls /keep /run/modulux/keeper 2>/dev/null || true").strip() == ""
     missed = machine.inside(KEEPER, "/usr/lib/modulux/floor || true")
     assert missed == "floor: listens on a TCP port of X or RFB"  # the gateway does, and both have the machine's network
-    script = "touch /keep/desktops/openbox/volumes/openbox.home/x /keep/made/x /keep/machine/x 2>/dev/null; ls /keep/staging"
-    assert machine.inside(KEEPER, f"{script} || true").split() == ["lock"]
-    assert machine.inside(KEEPER, "ls /keep/desktops/openbox/volumes/openbox.home").count("x\n") == 0
+    script = "touch /keep/desktops/openbox/volumes/openbox.home/touched /keep/made/touched /keep/machine/touched 2>/dev/null"
+    assert machine.inside(KEEPER, f"{script}; ls /keep/staging").split() == ["lock"]
+    found = machine.inside(KEEPER, "find /keep -name touched -o -name large 2>/dev/null || true").split()
+    assert {Path(file).name for file in found} == {"large"}, "it sees what is there, and has put nothing beside it"
 
 
 def at_the_console(machine: Virtual) -> None:

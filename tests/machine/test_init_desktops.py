@@ -73,6 +73,10 @@ def test_who_goes_to_its_terminal_has_it_started(here: World) -> None:
     time.sleep(2.5)
     goes_to(8)
     here.wait(lambda: starts_of("b") == 2)
+    here.ask("end", "office")
+    here.wait(lambda: "office\trests" in here.ask("desktops"))
+    goes_to(7)
+    here.wait(lambda: starts_of("a") == 2)
 
 
 def test_nobody_has_a_desktop_that_there_is_not(here: World) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 from tests.support.cli import Cli
-from tests.support.virtual import Virtual, booted, colours, wait_for
+from tests.support.virtual import Virtual, booted, colours, processes, wait_for
 
 from modulux.machine.qmp import Monitor
 
@@ -123,6 +123,24 @@ def test_the_keyboard_switches_and_what_was_there_is_there_again(
         press(machine, "ctrl", "alt", key)
         wait_for(partial(is_seen, machine, desktop), f"{desktop} by its key")
         assert difference(settled(machine, tmp_path / "now.png"), pictures[desktop]) < 0.03
+
+
+def test_one_that_is_ended_leaves_the_screen_to_another_and_is_started_by_who_goes_to_it(
+    machine: Virtual, pictures: dict[str, Image.Image], tmp_path: Path
+) -> None:
+    def state() -> str:
+        return dict(line.split("\t") for line in machine.ask("desktops"))[SECOND]
+
+    machine.cli.run("machine", "show", NAME, SECOND)
+    wait_for(partial(is_seen, machine, SECOND), SECOND)
+    machine.cli.run("machine", "stop", NAME, SECOND)
+    assert state() == "rests"
+    assert not {name for name, _ in processes(machine.ask("processes")).values() if name.startswith(f"modulux.{SECOND}.")}
+    wait_for(partial(is_seen, machine, FIRST), "the first in its place")
+    assert difference(settled(machine, tmp_path / "first.png"), pictures[FIRST]) < 0.03
+    press(machine, "ctrl", "alt", "f8")
+    wait_for(lambda: state() == "ready", "it has been started")
+    assert difference(settled(machine, tmp_path / "again.png"), pictures[SECOND]) < 0.03
 
 
 def test_who_knows_the_password_gets_a_shell_on_the_console(machine: Virtual, tmp_path: Path) -> None:

@@ -33,13 +33,14 @@ int start_desktop(const char *name) {
   return found;
 }
 
-/* Nothing of it is started again, from now on; those that others stand on end after them. */
+/* Nothing of it is started again until somebody wants to see it; those that others stand on end after them. */
 int stop_desktop(const char *name) {
   int found = 0;
   for (int i = 0; i < job_count; i++) {
     if (!is_of(&jobs[i], name)) continue;
     found = 1;
     jobs[i].wanted = 0;
+    jobs[i].rests = 1;
     jobs[i].leaving = jobs[i].phase != ENDED;
     if (under_systemd && jobs[i].phase == WAITING) jobs[i].leaving = 2, stop_job(&jobs[i]); /* it may be just being started there */
   }

@@ -115,7 +115,7 @@ struct job {
   char restart;   /* 'a'lways, on 'f'ailure, 'n'ever */
   char wanted;    /* whether it should run */
   char *desktop;  /* whose it is; NULL: the machine's own */
-  char rests;     /* not started with the machine, but once somebody wants to see its desktop */
+  char rests;     /* started once somebody wants to see its desktop, and not with the machine, or again after that was ended */
   char leaving;   /* its desktop ends: 1, or 2: it has been told */
   char later;     /* not needed for the picture, and started once that is there */
   char root_made, ready, told, again;

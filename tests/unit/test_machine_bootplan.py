@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from modulux.machine.bootplan import CONTROL, CONTROL_PORT, RFB_PORT, boot_lines, rfb_socket
+from modulux.machine.bootplan import CONTROL, CONTROL_PORT, boot_lines
+from modulux.machine.build import plan_lines
 from modulux.machine.compose import plan_machine
 from modulux.model.desktop import Desktop
 from modulux.model.machine import Machine
@@ -22,9 +23,9 @@ def plan() -> Plan:
     return resolve(desktop, Catalog([shipped("modules")]), HostFacts())
 
 
-def lines(plan: Plan, link: str | None = None) -> list[list[str]]:
+def lines(plan: Plan) -> list[list[str]]:
     layers = {c.image: [f"{c.short}-top", "base"] for c in plan.containers}
-    return [line.split("\t") for line in boot_lines(plan, layers, link)]
+    return [line.split("\t") for line in boot_lines(plan, layers)]
 
 
 def test_each_container_has_its_layers_the_topmost_first_and_is_run_in_the_plans_order(plan: Plan) -> None:
@@ -118,11 +119,12 @@ def test_the_system_and_the_host_are_named_first(plan: Plan) -> None:
     assert made[:2] == ["version\tabc", "host\toffice"]
 
 
-def test_the_viewers_socket_is_found_where_its_volume_lies(plan: Plan) -> None:
-    link = rfb_socket(plan)
-    assert link == "/run/machine/volumes/modulux.openbox.rfb/openbox.x11vnc.sock"
-    assert ["link", RFB_PORT, link] in lines(plan, link)
-    assert ["link", CONTROL_PORT, CONTROL] in lines(plan)
+def test_there_is_no_port_but_the_one_to_command_it_by(plan: Plan) -> None:
+    """PID 1 looks for each again and again: none is named that no virtual machine has."""
+    assert any(c.sockets.get("rfb") for c in plan.containers), "a viewer has a socket"
+    machine = Machine.model_validate({"name": "m", "desktops": ["openbox"]})
+    made = plan_lines(machine, plan, {c.image: ["base"] for c in plan.containers}, [], "v").splitlines()
+    assert [line for line in made if line.startswith("link\t")] == [f"link\t{CONTROL_PORT}\t{CONTROL}"]
 
 
 def test_what_would_break_a_line_is_refused(plan: Plan) -> None:

@@ -66,6 +66,13 @@ def test_files_and_functions_are_short() -> None:
     assert not long_functions
 
 
+def test_files_of_pid_1_are_short() -> None:
+    """As docs/decisions/machine.md says of them."""
+    files = sorted((ROOT / "modules/init/engine/source").glob("*.c"))
+    assert files
+    assert not {p.name: n for p in files if (n := len(p.read_text().splitlines())) > 300}
+
+
 def error_classes() -> list[type[errors.ModuluxError]]:
     return [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.ModuluxError)]
 

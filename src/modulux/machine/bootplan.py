@@ -24,7 +24,8 @@ Each line is a word and its fields, parted by tabs:
     needs   FILE WORD TEXT WHOSE     what the kernel must have (`demands.py` makes these): else it is said on the console
     link    PORT SOCKET              the virtual serial port of that name leads to a socket
 
-A file of this kind as /state/machine/boot takes the place of /etc/machine/boot while its first line names the same system.
+A medium that a machine is installed from has a file of this kind beside the system (`live.py`), which takes the place of the
+system's own if its first line names the same system. Records of single modules' updates have such lines, too (`update.py`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ READY = ("/usr/lib/modulux/ready", "0")
 LOGS, LOGS_SOCKET = "/run/modulux/log", "socket"
 """Where the interface `log` lies; who provides it takes datagrams there."""
 
-RFB_PORT = "modulux.rfb"
 CONTROL_PORT = "modulux.control"
 KEEPER_PORT = "modulux.keeper"
 """Names of a virtual machine's serial ports (QEMU: `-device virtserialport,name=`)."""
@@ -59,7 +59,6 @@ FIELDS = 62
 def boot_lines(
     plan: Plan,
     layers: Mapping[str, Sequence[str]],
-    link: str | None = None,
     *,
     version: str | None = None,
     host: str | None = None,
@@ -68,7 +67,6 @@ def boot_lines(
 
     Args:
         layers: ids of each image's layers in the store, the topmost first, by the image's reference.
-        link: the socket inside, as a path on the machine, that the virtual machine's port for the picture leads to.
         version: the system's own id, if it is to be held against that of a plan on the state disk.
         host: the machine's name.
     """
@@ -93,15 +91,9 @@ def boot_lines(
     lines += [_line("after", c.name, *needed) for c in plan.containers if (needed := _needed(c, plan.containers))]
     for c in plan.containers:
         lines += [*_readiness(c), *_looks(c, plan.containers)]
-    lines += [_line("link", RFB_PORT, link)] if link else []
     keeper = _socket(plan, "keeper")
     lines += [_line("link", KEEPER_PORT, keeper)] if keeper else []
     return [*lines, _line("link", CONTROL_PORT, CONTROL)]
-
-
-def rfb_socket(plan: Plan) -> str | None:
-    """Where, on the machine, the socket of the desktop's first viewer lies."""
-    return _socket(plan, "rfb")
 
 
 def _socket(plan: Plan, interface: str) -> str | None:

@@ -17,7 +17,7 @@ from modulux.errors import HostError
 from modulux.images.build import Sources
 from modulux.images.build import build as build_images
 from modulux.machine import device_firmware, layers, profiles
-from modulux.machine.bootplan import boot_lines, rfb_socket
+from modulux.machine.bootplan import boot_lines
 from modulux.machine.compose import needs_of
 from modulux.machine.custody import note_desktops
 from modulux.machine.demands import boot_lines as looked_at_boot
@@ -197,7 +197,7 @@ class _Assembly:
 
 def plan_lines(machine: Machine, plan: Plan, names: Mapping[str, Sequence[str]], demands: Sequence[str], version: str) -> str:
     """The boot plan's text; `names` are the ids of each image's layers, `version` that of the system it is for."""
-    lines = boot_lines(plan, names, rfb_socket(plan), version=version, host=machine.host)
+    lines = boot_lines(plan, names, version=version, host=machine.host)
     return "".join(f"{line}\n" for line in (*lines, *demands))
 
 

@@ -1,7 +1,7 @@
 """What a machine has beside its own when it is started from a medium: drivers for media, and an installer.
 
-It lies in the start-up archive of the medium's boot program, and PID 1 takes it as it would take a newer plan from a state
-partition: so what is installed is the machine as it was built, without an installer.
+It lies in the start-up archive of the medium's boot program, and PID 1 takes its plan in place of the system's own: so what
+is installed is the machine as it was built, without an installer.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,10 +129,16 @@ def test_qemu_does_not_take_a_file_that_is_written_to(office: Path) -> None:
 
 def test_who_only_looks_at_a_file_does_not_keep_it(office: Path) -> None:
     refuse_used(office.with_name("none"))
-    looking = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-    with office.open("r+b"):
-        refuse_used(office)
-    looking.communicate()
+    refuse_used(office.parent)
+    os.mkfifo(office.with_name("pipe"))
+    refuse_used(office.with_name("pipe"))
+    with office.open("rb") as looking:
+        other = subprocess.Popen(["sleep", "60"], stdin=looking)
+        try:
+            refuse_used(office)
+        finally:
+            other.kill()
+            other.wait()
 
 
 def test_the_file_of_a_loop_device_is_refused(office: Path) -> None:

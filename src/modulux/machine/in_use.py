@@ -33,7 +33,7 @@ def refuse_used(path: Path) -> None:
         HostError: it cannot be read.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would keep us
     except FileNotFoundError:
         return
     except OSError as error:

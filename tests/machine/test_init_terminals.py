@@ -100,7 +100,7 @@ def test_what_there_is_and_what_cannot_be_shown_is_said(here: World) -> None:
     here.start()
     here.hears("a cannot be shown: No such file or directory", 20)  # there is no console here
     assert here.ask("terminals") == ["login\t2\ttext\t-", "a\t7\tdraws\t-", "b\t8\tdraws\t-", "ok"]
-    assert "at the keyboard: Ctrl-Alt-F2 login\n" in here.console(), "what draws is seen by itself"
+    assert "at the keyboard: Ctrl-Alt-F2 login" in here.console(), "what draws is seen by itself"
     assert here.ask("show", "b") == ["error b cannot be shown: No such file or directory"]
     assert here.ask("show", "other") == ["error other cannot be shown: it has no terminal"]
     assert here.ask("show", "nobody") == ["error there is no container nobody"]

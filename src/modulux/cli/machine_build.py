@@ -52,13 +52,7 @@ def build(
     medium = iso_of(found, built.folder, iso.resolve(), common) if iso else 0
 
     def show(console: Console) -> None:
-        total = sum(built.sizes.values())
-        console.print(f"{built.folder}: kernel {built.kernel}, {total / 1e6:.0f} MB")
-        for name, size in built.sizes.items():
-            inside = built.firmware["bytes"].get(name, 0)
-            console.print(f"  {name:<14}{size / 1e6:>8.1f} MB{f', {inside / 1e6:.1f} MB of it firmware' if inside else ''}")
-        if built.firmware["drivers"]:
-            console.print(f"  firmware of   {', '.join(built.firmware['drivers'])}")
+        _show_parts(built, console)
         if others is not None:
             same = "the machine that the file was exported from" if not others else f"not the exported one: {'; '.join(others)}"
             console.print(f"  {built.version} is {same}")
@@ -77,6 +71,15 @@ def build(
     if others is not None:
         more |= {"same": not others, "differs": others}
     common.result(built.to_json() | more, show)
+
+
+def _show_parts(built: Built, console: Console) -> None:
+    console.print(f"{built.folder}: kernel {built.kernel}, {sum(built.sizes.values()) / 1e6:.0f} MB")
+    for name, size in built.sizes.items():
+        inside = built.firmware["bytes"].get(name, 0)
+        console.print(f"  {name:<14}{size / 1e6:>8.1f} MB{f', {inside / 1e6:.1f} MB of it firmware' if inside else ''}")
+    if built.firmware["drivers"]:
+        console.print(f"  firmware of   {', '.join(built.firmware['drivers'])}")
 
 
 def _others(found: Described, built: Built, common: Common) -> list[str] | None:

@@ -279,8 +279,9 @@ def cut_off(running: Running) -> Ended:
     Raises:
         EngineError: not even that ended it.
     """
+    deadline = time.monotonic() + QUITS
     pull_plug(running, QUITS)
-    if _gone(running, time.monotonic() + QUITS):
+    if _gone(running, deadline):
         return Ended.CUT_OFF
     _kill(running.pid, running.machine.monitor)
     return Ended.KILLED

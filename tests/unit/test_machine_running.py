@@ -12,15 +12,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from modulux.cli import machine_run
 from modulux.errors import EngineError, NotFoundError, NotReadyError
 from modulux.machine import control, places, running
 from modulux.machine.control import ask
 from modulux.machine.emulator import Machine
 from modulux.machine.qmp import Monitor
 from modulux.machine.running import SAID, Ended, Running
+from modulux.report import Event, Note
 
 Serve = Callable[[Callable[[socket.socket], None]], Path]
 
@@ -212,7 +216,7 @@ class Stubbed(Machine):
 
 
 @pytest.fixture
-def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Stubbed]:
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Stubbed]]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(running, "QUITS", 1.0)
     (tmp_path / "modulux-machines").mkdir()
@@ -222,7 +226,9 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Stu
         object.__setattr__(machine, "mood", mood)
         return machine
 
-    return made
+    yield made
+    for pid in processes(made("").monitor):
+        os.kill(pid, signal.SIGKILL)
 
 
 def processes(monitor: Path) -> list[int]:
@@ -287,3 +293,20 @@ def test_what_cannot_be_noted_is_ended(stub: Callable[[str], Stubbed], monkeypat
     with pytest.raises(KeyboardInterrupt):
         running.start("m", machine)
     assert processes(machine.monitor) == []
+
+
+@pytest.mark.parametrize(("mood", "told"), [("goes off", []), ("quits", [Note("m did not go off by itself; it was cut off")])])
+def test_ctrl_c_is_the_power_button(
+    stub: Callable[[str], Stubbed], monkeypatch: pytest.MonkeyPatch, mood: str, told: list[Note]
+) -> None:
+    """In the foreground, where `machine run` waits until the machine goes off."""
+    found = running.start("m", stub(mood))
+    stop, heard = running.stop, list[Event]()
+
+    monkeypatch.setattr(running, "stop", lambda machine: stop(machine, grace=1.0))
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    machine_run._stay(found, cast("Any", SimpleNamespace(report=heard.append)))
+    timer.join()
+    assert not found.alive()
+    assert heard == told

@@ -1,17 +1,23 @@
 """The kernel of a machine file: its forms, a folder that holds one, and writing another into the file."""
 
+import io
+import tarfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pydantic import ValidationError
 
+from modulux.engine.protocol import Engine
 from modulux.errors import FileError, ResolveError
 from modulux.machine.build import version_of
 from modulux.machine.files import kernel_named, machine_file, replace, with_kernel
-from modulux.machine.slot import whole, with_package
+from modulux.machine.slot import unpacked, whole, with_package
 from modulux.model.kernel import KernelUse
 from modulux.model.machine import Machine
 from modulux.paths import shipped
+from modulux.report import silent
 from modulux.resolve.catalog import Catalog
 
 
@@ -79,6 +85,84 @@ def test_a_kernel_that_was_built_anew_makes_another_system_though_it_is_called_t
     assert version("again") == first
     assert version("image", image=b"MZ, another") != first
     assert version("module", module=b"ELF, another") != first
+
+
+class Holding:
+    """In an engine's place: it has one image, whose files are these; a text is where a link leads."""
+
+    program = "engine"
+
+    def __init__(self, id: str, files: dict[str, bytes | str]) -> None:
+        self.id, self.files, self.asked = id, files, list[str]()
+
+    def image_ids(self, references: Sequence[str]) -> dict[str, str]:
+        return dict.fromkeys(references, self.id)
+
+    def do(self, argv: Sequence[str]) -> str:
+        self.asked.append(argv[1])
+        if argv[1] == "export":
+            with tarfile.open(argv[3], "w") as tar:
+                for name, content in self.files.items():
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content) if isinstance(content, bytes) else 0
+                    if isinstance(content, str):
+                        member.type, member.linkname = tarfile.SYMTYPE, content
+                    tar.addfile(member, io.BytesIO(content if isinstance(content, bytes) else b""))
+        return "a line of the engine's\nc0ffee\n"
+
+
+WHOLE: dict[str, bytes | str] = {
+    "./boot/vmlinuz-6.12": b"MZ",
+    "boot/config-6.12": b"CONFIG_UNIX=y\n",
+    "lib/modules/6.12/kernel/odd.ko": b"ELF",
+}
+
+
+def test_of_an_image_nothing_is_taken_but_a_kernels_plain_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "outside").mkdir()
+    odd: dict[str, bytes | str] = {
+        "boot/secret": "/etc/shadow",
+        "lib/firmware": str(tmp_path / "outside"),
+        "lib/firmware/fw.bin": b"firmware",
+        "boot/../../../../out": b"out",
+        "lib/modules/../../../../out": b"out",
+        "/boot/vmlinuz-6.13": b"MZ, at an absolute path",
+        "etc/passwd": b"root",
+    }
+    engine = Holding("one", {**WHOLE, **odd})
+    found = unpacked("mine", "image:1", cast("Engine", engine), silent)
+    assert (found.name, found.version) == ("mine", "6.12")
+    files = {str(path.relative_to(found.folder)) for path in found.folder.rglob("*") if path.is_file() or path.is_symlink()}
+    assert files == {"boot/vmlinuz-6.12", "boot/config-6.12", "lib/modules/6.12/kernel/odd.ko", "lib/firmware/fw.bin"}
+    assert not any(path.is_symlink() for path in found.folder.rglob("*"))
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert not list(tmp_path.rglob("out"))
+    assert engine.asked == ["create", "export", "rm"]
+
+
+def test_an_image_is_unpacked_once_and_again_when_it_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    engine = Holding("one", WHOLE)
+    first, again = (unpacked("mine", "image:1", cast("Engine", engine), silent) for _ in range(2))
+    assert first.folder == again.folder
+    assert engine.asked.count("export") == 1
+    engine.id, engine.files = "two", {name.replace("6.12", "7.0"): content for name, content in WHOLE.items()}
+    assert unpacked("mine", "image:1", cast("Engine", engine), silent).version == "7.0"
+
+
+def test_an_image_that_cannot_be_unpacked_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    engine = Holding("one", WHOLE)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("modulux.machine.slot._write", full)
+    with pytest.raises(OSError, match="No space"):
+        unpacked("mine", "image:1", cast("Engine", engine), silent)
+    assert list((tmp_path / "modulux/kernels").iterdir()) == []
+    assert engine.asked[-1] == "rm", "the container that it was taken from"
 
 
 def test_a_package_becomes_a_module_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

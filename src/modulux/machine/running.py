@@ -130,19 +130,24 @@ def _greeted(pid: int, machine: Machine, printed: Path) -> tuple[str | None, str
     It has its monitor before it looks at its disks, which it may not like.
     """
     deadline = time.monotonic() + SPAWNED
-    while not machine.monitor.exists() and _alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    try:
-        if machine.window:
-            with Monitor(machine.monitor):
-                return None, None
-        found = _vnc(machine.monitor)
-        plug_in(machine)
-    except (EngineError, NotFoundError, OSError):
-        if not _ended(pid, time.monotonic() + DYING):
-            raise
-        said = printed.read_text(errors="replace").strip().splitlines()
-        raise EngineError("QEMU did not start", hint=said[-1] if said else None) from None
+    while True:
+        try:
+            return _set_up(machine)
+        except (EngineError, NotFoundError, OSError) as error:
+            early = isinstance(error, NotFoundError)  # nobody listens yet
+            if _ended(pid, time.monotonic() + (0.02 if early else DYING)):
+                said = printed.read_text(errors="replace").strip().splitlines()
+                raise EngineError("QEMU did not start", hint=said[-1] if said else None) from None
+            if not early or time.monotonic() > deadline:
+                raise
+
+
+def _set_up(machine: Machine) -> tuple[str | None, str | None]:
+    if machine.window:
+        with Monitor(machine.monitor):
+            return None, None
+    found = _vnc(machine.monitor)
+    plug_in(machine)
     return found
 
 
@@ -274,8 +279,9 @@ def cut_off(running: Running) -> Ended:
     Raises:
         EngineError: not even that ended it.
     """
+    deadline = time.monotonic() + QUITS
     pull_plug(running, QUITS)
-    if _gone(running, time.monotonic() + QUITS):
+    if _gone(running, deadline):
         return Ended.CUT_OFF
     _kill(running.pid, running.machine.monitor)
     return Ended.KILLED

@@ -106,6 +106,7 @@ def test_a_start_counts_no_more_once_systemd_has_lived_for_a_while(here: World, 
     here.wait((here.inside / "run/machine/control").exists)
     noted = here.inside / "state/starts"
     assert noted.read_text() == "a 1\n"
+    assert here.status()["machine"][2] == "kept"
     time.sleep(LIVES / 2)
     assert noted.exists()
     here.wait(lambda: not noted.exists(), 20)

@@ -270,6 +270,7 @@ void layer_damaged(const char *id, const char *block);
 extern int under_systemd;
 int systemd_wanted(void);
 void become_systemd(void);
+void know_state(void);
 char *known_as(const char *name, char *id, size_t size);
 #define UNITS "/run/containers/systemd"
 double advance_watched(struct job *job);

@@ -25,7 +25,7 @@ static struct {
 } keeper = {.door = -1, .kernel = -1};
 
 static const char *place_of_all(void) {
-  return state_kept && !keeper.job ? "/state/log" : RUN "/log";
+  return state_kept && !keeper.job && !under_systemd ? "/state/log" : RUN "/log";
 }
 
 static void place(const struct log *log, char *path, size_t size, const char *end) {

@@ -153,6 +153,7 @@ static void enter_systemd(void) {
 
 static int watch_machine(void) {
   under_systemd = 1;
+  know_state();
   open_loop();
   open_devices();
   open_control();

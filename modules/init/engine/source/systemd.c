@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef SYSTEMD
@@ -47,6 +49,12 @@ void become_systemd(void) {
   say("planned; systemd takes over");
   execv(SYSTEMD, argv);
   say("%s cannot be run: %s", SYSTEMD, strerror(errno));
+}
+
+/* Who mounted the state has become systemd; what lies in memory is no ext4. */
+void know_state(void) {
+  struct statfs facts;
+  state_kept = !statfs("/state", &facts) && facts.f_type == EXT4_SUPER_MAGIC;
 }
 
 /* A container's unit is named as it is; systemd makes much of dots. */

@@ -121,6 +121,7 @@ class Container:
     after: tuple[str, ...]  # containers that must have been created before, since a volume gets its first content from them
     labels: dict[str, str]
     custody: tuple[str, ...] = ()  # volumes of others that it keeps, on a machine
+    control: bool = False  # it commands a machine
 
     @property
     def hash(self) -> str:

@@ -17,7 +17,7 @@ from tests.unit.test_machine_compose import CATALOG, desktop, plan
 
 from modulux.carry.quadlet import quoted
 from modulux.cli.machine_open import ways
-from modulux.cli.reach import reached
+from modulux.cli.reach import file_of, reached
 from modulux.engine.protocol import ImageFacts
 from modulux.errors import EngineError, FileError, HostError, NotFoundError, NotReadyError, ResolveError, UsageError
 from modulux.machine import address, far
@@ -233,6 +233,12 @@ def test_links_lead_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {"gateways": [{"desktop": "d", "name": "g", "ports": {"web": 6080, "vnc": 5900}}]}
     found = ways(far.far("ssh://[fd00::7]"), facts, silent)
     assert found == {"browser": "http://[fd00::7]:6080/open?token=x", "VNC client": "[fd00::7]::5900   password /open?token=x"}
+
+
+def test_the_file_of_a_machine_elsewhere_is_the_one_of_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(far.Far, "facts", lambda _: {"name": "xfce"})
+    there = far.far("ssh://office")
+    assert [file_of(there, None), file_of(there, "./mine.yaml")] == ["xfce", "./mine.yaml"]
 
 
 def test_what_a_machine_says_in_another_tongue_is_an_error() -> None:

@@ -23,7 +23,7 @@ def describe(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     """
     from modulux.cli.reach import reached
     from modulux.errors import HostError

@@ -20,7 +20,7 @@ def do(name: str, /, *command: Annotated[str, Parameter(allow_leading_hyphen=Tru
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     command
         backup, snapshots, restore, forget, export, import, storage, ps, password or key, and what belongs to it; `--help`
         explains each

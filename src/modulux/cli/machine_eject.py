@@ -13,7 +13,7 @@ def eject_stick(name: str, stick: str | None = None, *, common: Common | None = 
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     stick
         what the stick is called below /media, or its device (sda1); without it those that there are
     """

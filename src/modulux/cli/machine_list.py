@@ -24,7 +24,7 @@ def list_machines(name: str | None = None, *, common: Common | None = None) -> N
     Parameters
     ----------
     name
-        a machine that runs
+        a machine that runs, or ssh://HOST of one elsewhere
     """
     from modulux.machine.files import read_machine
     from modulux.machine.places import running_names

@@ -36,7 +36,7 @@ def log(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     module
         a container's name, as `modulux machine log NAME` tells it; with an option also machine (its PID 1) and kernel
     """

@@ -63,7 +63,7 @@ def open_machine(name: str, *, common: Common | None = None) -> None:
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     """
     from modulux.cli.reach import reached
 

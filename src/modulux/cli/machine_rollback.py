@@ -18,7 +18,7 @@ def rollback(name: str, module: str | None = None, *, yes: Yes = False, common: 
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     module
         a module that was updated: its id, or its container's name
     """

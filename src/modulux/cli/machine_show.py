@@ -13,7 +13,7 @@ def show_desktop(name: str, desktop: str | None = None, *, common: Common | None
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     desktop
         a desktop's name, `login`, or a terminal's number; without it those that there are
     """

@@ -20,7 +20,7 @@ def stop(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     """
     from modulux.cli.reach import reached
     from modulux.errors import NotReadyError

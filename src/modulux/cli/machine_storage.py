@@ -32,7 +32,7 @@ def storage(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     """
     from modulux.cli.reach import reached
     from modulux.machine import storage as s

@@ -33,14 +33,14 @@ def update(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     module
         the module's id (session/openbox), or a container's name
     file
         its machine file; without, the ready-made one of that name
     """
     from modulux.cli.machines import described
-    from modulux.cli.reach import reached
+    from modulux.cli.reach import file_of, reached
     from modulux.machine import update as u
     from modulux.machine.build import Parts
     from modulux.machine.single import made
@@ -48,7 +48,7 @@ def update(
 
     common = common or Common()
     running = reached(name, yes)
-    found = described(file or name, common)
+    found = described(file_of(running, file), common)
     plan = found.plan
     container = u.chosen(module, [(c.name, c.module) for c in plan.containers])
     prepare_host(common, yes)

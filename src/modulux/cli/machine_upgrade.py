@@ -30,12 +30,12 @@ def upgrade(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     file
         its machine file; without, the ready-made one of that name
     """
     from modulux.cli.machines import ensure_built
-    from modulux.cli.reach import reached
+    from modulux.cli.reach import file_of, reached
     from modulux.machine.build import noted
     from modulux.machine.disk import note_beside
     from modulux.machine.running import Running
@@ -45,7 +45,7 @@ def upgrade(
     common = common or Common()
     running = reached(name, yes)
     prepare_host(common, yes)
-    folder = built or ensure_built(file or name, common)
+    folder = built or ensure_built(file_of(running, file), common)
     confirm(f"`{name}` is started anew once it has received version {noted(folder).get('version')}. Go on?", yes)
     outcome = renew(running, folder, Tools(common.driver, common.catalog.reference(MODULE)), common.report)
     if outcome.kept and isinstance(running, Running) and running.machine.disk:

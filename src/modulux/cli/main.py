@@ -92,7 +92,7 @@ NESTED = {
         "screenshot": "What a machine's graphics card shows.",
         "log": "What a machine, or one of its containers, said.",
         "do": "Back up, restore, export or import what a machine's desktops hold.",
-        "stop": "End a machine that runs in QEMU, as its power button would.",
+        "stop": "End a machine that runs, as its power button would.",
         "describe": "The file that describes a machine that runs, asked of itself; it builds the same machine.",
         "bench": "How long a machine takes to boot, beside Debian, and where its seconds go.",
         "upgrade": "Put the machine of today into the other slot; back by itself if its desktop does not get ready.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from modulux.cli.common import ask
 from modulux.host.packages import ensure, missing, remote_needs
 from modulux.machine.address import is_address
-from modulux.machine.far import Reached, far
+from modulux.machine.far import Far, Reached, far
 from modulux.machine.running import named
 
 
@@ -25,3 +25,8 @@ def reached(word: str, yes: bool = False) -> Reached:
     found = far(word)
     ensure(missing(remote_needs()), yes, ask)
     return found
+
+
+def file_of(running: Reached, file: str | None) -> str:
+    """The machine file that a person named, or the ready-made one of the machine's name, which one elsewhere is asked for."""
+    return file or (str(running.facts()["name"]) if isinstance(running, Far) else running.name)

@@ -11,6 +11,7 @@ import os
 import select
 import shlex
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -165,6 +166,50 @@ def pipe(argv: Sequence[str], patience: float = 0.0) -> Iterator[subprocess.Pope
         finally:
             _live.discard(process)
             _let_end(process, patience)
+            _end(process)
+
+
+@contextlib.contextmanager
+def talk(argv: Sequence[str], patience: float = 2.0) -> Iterator[tuple[socket.socket, Callable[[], str]]]:
+    """Run `argv` with one end of a socket for its stdin and stdout; it is ended with the context.
+
+    Args:
+        patience: seconds that it has to end by itself.
+
+    Yields:
+        The other end, and a function for when that one has ended: it waits as long and gives what was said on stderr.
+
+    Raises:
+        FileNotFoundError: there is no such program.
+    """
+    log.debug("+ %s", shown(argv))
+    ours, theirs = socket.socketpair()
+    with ours, tempfile.TemporaryFile() as said:
+        with theirs:
+            group = 0 if _apart.is_set() else None
+            process = subprocess.Popen(
+                list(argv),
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=said,
+                env=environment(None),
+                process_group=group,
+            )
+
+        def last_words() -> str:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+            said.seek(0)
+            return said.read().decode(errors="replace")
+
+        _live.add(process)
+        try:
+            yield ours, last_words
+        finally:
+            _live.discard(process)
+            ours.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
             _end(process)
 
 

@@ -51,6 +51,37 @@ def test_commands_by_its_socket(here: World) -> None:
     here.process.wait(15)
 
 
+def test_a_container_that_commands_has_a_socket_of_its_own(here: World) -> None:
+    """It is obeyed as root is; the folder is all that is mounted into it, and who keeps data is obeyed no more than before."""
+    here.plan("run ssh always", "run keeper always", "control ssh", "custody keeper")
+    here.start()
+    here.hears("desktop ready")
+    own, other = here.inside / "run/machine/commands/ssh/control", here.inside / "run/machine/keeping/control"
+    for door in (own, other):
+        facts = door.stat()
+        assert (facts.st_mode & 0o777, facts.st_uid, facts.st_gid) == (0o600, 1000, 1000)
+    assert [p.name for p in own.parents[1].iterdir()] == ["ssh"]
+    assert (here.inside / "run/machine/control").stat().st_uid == 0
+    assert said_at(other, "processes") == "error not by this socket: processes\n"
+    assert said_at(own, "still keeper") == "error unknown: still\n"
+    assert said_at(own, "processes").endswith("\nok\n")
+    assert said_at(own, "poweroff") == "ok\n"
+    assert here.process is not None
+    here.process.wait(15)
+
+
+def said_at(door: Path, command: str) -> str:
+    """The answer, up to its last line."""
+    with socket.socket(socket.AF_UNIX) as port:
+        port.settimeout(10)
+        port.connect(str(door))
+        port.sendall(f"{command}\n".encode())
+        said = ""
+        while not said.endswith("ok\n") and "error" not in said:
+            said += port.recv(1 << 16).decode()
+    return said
+
+
 def test_an_answer_has_its_end_when_it_fills_all_there_is_between(here: World) -> None:
     """As much as fits is said, and nothing of it read yet, when the command ends."""
     here.container("one", exec=[0, 7], fills=True)

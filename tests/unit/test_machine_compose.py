@@ -76,6 +76,13 @@ def test_the_network_knows_it_by_its_hostname_and_its_containers_by_its_name() -
     assert {c.name.split(".")[1] for c in made.containers} == {"m", "openbox"}
 
 
+def test_names_that_a_gateway_answers_to_are_the_machines_to_say() -> None:
+    (found,) = [
+        c for c in plan(desktops=["openbox"], gateway={"module": "web", "hosts": "a"}).containers if c.role == "gateway"
+    ]
+    assert "--hosts=a" in found.command
+
+
 def test_each_gateway_has_ports_of_its_own_on_the_loopback() -> None:
     found = [c for c in plan(desktops=["openbox", "xfce"]).containers if c.role == "gateway"]
     assert [c.env["MODULUX_PORT_WEB"] for c in found] == ["6080", "6081"]

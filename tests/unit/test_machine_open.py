@@ -11,7 +11,8 @@ from modulux.cli.machine_open import ways
 from modulux.errors import EngineError
 from modulux.report import Event, Note, silent
 
-RUNNING: Any = SimpleNamespace(machine=SimpleNamespace(control="door", ports={6080: 50001, 6081: 50002}))
+PORTS = {6080: 50001, 6081: 50002}
+RUNNING: Any = SimpleNamespace(control="door", at=lambda port: ("127.0.0.1", PORTS[port]) if port else None)
 FACTS: dict[str, Any] = {
     "gateways": [
         {"desktop": "dark", "name": "modulux.dark.web", "ports": {"web": 6080}},

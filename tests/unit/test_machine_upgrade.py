@@ -16,6 +16,7 @@ import pytest
 
 from modulux.errors import EngineError, HostError, NotReadyError
 from modulux.machine import upgrade
+from modulux.machine.emulator import Machine
 from modulux.machine.running import READY, Running
 from modulux.machine.upgrade import Slots, check_room, judged, read_slots, send
 from modulux.report import silent
@@ -112,9 +113,13 @@ def verdict(monkeypatch: pytest.MonkeyPatch, answers: list[Slots], *, alive: boo
     left = list(answers)
     monkeypatch.setattr(upgrade, "slots", lambda _: left.pop(0) if len(left) > 1 else left[0])
     monkeypatch.setattr(upgrade, "SETTLED", 0.2)
-    said = [(1.0, "desktop ready"), (2.0, "off"), (3.0, READY if answers else "PID 1")]
-    running = SimpleNamespace(name="m", machine=SimpleNamespace(control=None), said=lambda: said, alive=lambda: alive)
-    return judged(cast("Running", running), 1, "b", time.monotonic() + 1, lambda _: time.sleep(0.01))
+    said, after = [(1.0, READY)], [(2.0, "off"), (3.0, READY if answers else "PID 1")]
+    monkeypatch.setattr(Running, "said", lambda _: said)
+    monkeypatch.setattr(Running, "alive", lambda _: alive)
+    running = Running("m", 1, cast("Machine", SimpleNamespace(control=None)), None, None)
+    ready = running.restarted()
+    said += after
+    return judged(running, ready, "b", time.monotonic() + 1, lambda _: time.sleep(0.01))
 
 
 def of(running: str, b: str) -> Slots:

@@ -23,16 +23,16 @@ def describe(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     """
+    from modulux.cli.reach import reached
     from modulux.errors import HostError
     from modulux.machine.control import ask
     from modulux.machine.description import exported
-    from modulux.machine.running import named
     from modulux.machine.update import look
 
     common = common or Common()
-    control = named(name).machine.control
+    control = reached(name).control
     version = look(control).version
     text = exported(name, version, "\n".join(ask(control, "description")))
     if output is None:

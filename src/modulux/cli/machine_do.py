@@ -1,4 +1,4 @@
-"""`modulux machine do`: `modulux` inside of a machine that runs in QEMU."""
+"""`modulux machine do`: `modulux` inside of a machine that runs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def do(name: str, /, *command: Annotated[str, Parameter(allow_leading_hyphen=Tru
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     command
         backup, snapshots, restore, forget, export, import, storage, ps, password or key, and what belongs to it; `--help`
         explains each
     """
+    from modulux.cli.reach import reached
     from modulux.machine.inside import begin
-    from modulux.machine.running import named
 
     if not command:
         raise UsageError("no command was given", hint=f"modulux machine do {name} -- --help")
-    keeper = named(name).machine.keeper
+    keeper = reached(name).keeper
     words = command[1:] if command[0] == "--" else command
     sys.exit(begin(keeper, words).carry(sys.stdin.fileno(), sys.stdout.buffer, sys.stderr.buffer))

@@ -13,15 +13,15 @@ def eject_stick(name: str, stick: str | None = None, *, common: Common | None = 
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     stick
         what the stick is called below /media, or its device (sda1); without it those that there are
     """
-    from modulux.machine.running import named
+    from modulux.cli.reach import reached
     from modulux.machine.sticks import chosen, eject, sticks
 
     common = common or Common()
-    control = named(name).machine.control
+    control = reached(name).control
     there = sticks(control)
     if stick is not None:
         eject(control, wanted := chosen(stick, there))

@@ -24,7 +24,7 @@ def list_machines(name: str | None = None, *, common: Common | None = None) -> N
     Parameters
     ----------
     name
-        a machine that runs
+        a machine that runs, or ssh://HOST of one elsewhere
     """
     from modulux.machine.files import read_machine
     from modulux.machine.places import running_names
@@ -50,10 +50,10 @@ def list_machines(name: str | None = None, *, common: Common | None = None) -> N
 
 
 def _containers(name: str, common: Common) -> None:
+    from modulux.cli.reach import reached
     from modulux.machine import update as u
-    from modulux.machine.running import named
 
-    states = list(u.look(named(name).machine.control).containers.values())
+    states = list(u.look(reached(name).control).containers.values())
 
     def show(console: Console) -> None:
         rows = [(s.name, "ready" if s.ready else "", UPDATES[s.update], s.image or "") for s in states]

@@ -1,10 +1,10 @@
-"""`modulux machine log`: what was said on a machine that runs in QEMU."""
+"""`modulux machine log`: what was said on a machine that runs."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,6 +12,9 @@ from modulux.cli.common import Common
 from modulux.errors import UsageError
 from modulux.machine import journal
 from modulux.machine.journal import Line, Question
+
+if TYPE_CHECKING:
+    from modulux.machine.far import Reached
 
 
 def log(
@@ -28,22 +31,30 @@ def log(
 ) -> None:
     """Show what a machine said on its serial line, or what one of its containers said; with an option, what it has kept.
 
+    Of a machine elsewhere the serial line is out of reach: without more words it is what was kept since its last start.
+
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     module
         a container's name, as `modulux machine log NAME` tells it; with an option also machine (its PID 1) and kernel
     """
+    from modulux.cli.reach import reached
     from modulux.machine.control import ask
-    from modulux.machine.running import named
+    from modulux.machine.running import Running
 
     common = common or Common()
-    if since or boot or follow:
-        _kept(name, _question(module or journal.ALL, since, boot, follow), follow, common)
+    running = reached(name)
+    has_line = isinstance(running, Running)
+    if since or boot or follow or not (module or has_line):
+        _kept(running, _question(module or journal.ALL, since, boot, follow), follow, common)
         return
-    machine = named(name).machine
-    lines = ask(machine.control, "log", module) if module else machine.serial.read_text(errors="replace").splitlines()
+    lines = (
+        running.machine.serial.read_text(errors="replace").splitlines()
+        if isinstance(running, Running) and not module
+        else ask(running.control, "log", module or "")
+    )
     if common.json:
         sys.stdout.write(json.dumps(lines) + "\n")
         return
@@ -60,12 +71,9 @@ def _question(source: str, since: str | None, boot: str | None, follow: bool) ->
     return journal.Question(start, journal.since_when(since) if since else 0, source)
 
 
-def _kept(name: str, question: Question, follow: bool, common: Common) -> None:
-    from modulux.machine.running import named, record
-
-    machine = named(name).machine
-    container = journal.keeper(record(machine.built))
-    lines, at = journal.kept(machine.control, container, question)
+def _kept(running: Reached, question: Question, follow: bool, common: Common) -> None:
+    container = journal.keeper(running.facts())
+    lines, at = journal.kept(running.control, container, question)
     if common.json and not follow:
         sys.stdout.write(json.dumps([line.to_json() for line in lines]) + "\n")
         return
@@ -73,7 +81,7 @@ def _kept(name: str, question: Question, follow: bool, common: Common) -> None:
     if not follow:
         return
     try:
-        for line in journal.more(machine.control, container, question, at):
+        for line in journal.more(running.control, container, question, at):
             _show([line], common)
     except KeyboardInterrupt:
         pass

@@ -1,4 +1,4 @@
-"""`modulux machine open`: fresh ways into a machine that runs in QEMU."""
+"""`modulux machine open`: fresh ways into a machine that runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rich.console import Console
 from modulux.cli.common import Common
 
 if TYPE_CHECKING:
-    from modulux.machine.running import Running
+    from modulux.machine.far import Reached
     from modulux.report import Report
 
 LINK = "/usr/lib/modulux/link"
 PASSWORD = "/usr/lib/modulux/vnc-password"  # noqa: S105  a program
 
 
-def ways(running: Running, facts: dict[str, Any], report: Report) -> dict[str, str]:
+def ways(running: Reached, facts: dict[str, Any], report: Report) -> dict[str, str]:
     """Fresh ways in through the machine's gateways, by kind; none where it has no gateway.
 
     Raises:
@@ -29,7 +29,10 @@ def ways(running: Running, facts: dict[str, Any], report: Report) -> dict[str, s
     found: dict[str, str] = {}
     refused = None
     for gateway in facts["gateways"]:
-        several = f" {gateway['desktop']}" if len(facts["gateways"]) > 1 else ""
+        several = f" {gateway['desktop']}" if len([g for g in facts["gateways"] if "web" in g["ports"]]) > 1 else ""
+        if why := gateway.get("why_not"):
+            report(Note(f"no way into {gateway['desktop']}: {why}"))
+            continue
         try:
             found |= {f"{kind}{several}": way for kind, way in _through(running, gateway)}
         except EngineError as error:
@@ -40,16 +43,18 @@ def ways(running: Running, facts: dict[str, Any], report: Report) -> dict[str, s
     return found
 
 
-def _through(running: Running, gateway: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _through(running: Reached, gateway: dict[str, Any]) -> Iterator[tuple[str, str]]:
     from modulux.machine.control import ask
 
-    web, vnc = (running.machine.ports.get(gateway["ports"].get(kind)) for kind in ("web", "vnc"))
+    web, vnc, ssh = (running.at(gateway["ports"].get(kind)) for kind in ("web", "vnc", "ssh"))
     if web:
-        link = ask(running.machine.control, "act", gateway["name"], LINK)[-1]
-        yield "browser", f"http://127.0.0.1:{web}{link}"
+        link = ask(running.control, "act", gateway["name"], LINK)[-1]
+        yield "browser", f"http://{web[0]}:{web[1]}{link}"
     if vnc:
-        password = ask(running.machine.control, "act", gateway["name"], PASSWORD)[-1]
-        yield "VNC client", f"127.0.0.1::{vnc}   password {password}"
+        password = ask(running.control, "act", gateway["name"], PASSWORD)[-1]
+        yield "VNC client", f"{vnc[0]}::{vnc[1]}   password {password}"
+    if ssh:
+        yield "modulux", f"ssh://{ssh[0]}:{ssh[1]}"
 
 
 def open_machine(name: str, *, common: Common | None = None) -> None:
@@ -58,13 +63,13 @@ def open_machine(name: str, *, common: Common | None = None) -> None:
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     """
-    from modulux.machine.running import named, record
+    from modulux.cli.reach import reached
 
     common = common or Common()
-    running = named(name)
-    found = ways(running, record(running.machine.built), common.report)
+    running = reached(name)
+    found = ways(running, running.facts(), common.report)
 
     def show(console: Console) -> None:
         for kind, way in found.items():

@@ -1,8 +1,13 @@
-"""`modulux machine rollback`: a machine that runs in QEMU, or one module of it, back to what it was."""
+"""`modulux machine rollback`: a machine that runs, or one module of it, back to what it was."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from modulux.cli.common import Common, Yes, confirm
+
+if TYPE_CHECKING:
+    from modulux.machine.far import Reached
 
 
 def rollback(name: str, module: str | None = None, *, yes: Yes = False, common: Common | None = None) -> None:
@@ -13,28 +18,27 @@ def rollback(name: str, module: str | None = None, *, yes: Yes = False, common: 
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     module
         a module that was updated: its id, or its container's name
     """
     from modulux.cli.machine_upgrade import judge
-    from modulux.machine.running import named
+    from modulux.cli.reach import reached
     from modulux.machine.upgrade import roll_back
 
     common = common or Common()
-    running = named(name)
+    running = reached(name, yes)
     if module is not None:
-        _one(name, module, yes, common)
+        _one(running, module, yes, common)
         return
     confirm(f"`{name}` is started anew from its other slot. Go on?", yes)
     judge(name, roll_back(running, common.report), common)
 
 
-def _one(name: str, module: str, yes: bool, common: Common) -> None:
+def _one(running: Reached, module: str, yes: bool, common: Common) -> None:
     from modulux.machine import update as u
-    from modulux.machine.running import named
 
-    control = named(name).machine.control
+    name, control = running.name, running.control
     there = u.look(control)
     container = u.chosen(module, [(s.name, s.module or s.name) for s in there.containers.values()])
     again = ", ".join([container, *u.again(there, container)])

@@ -13,15 +13,15 @@ def show_desktop(name: str, desktop: str | None = None, *, common: Common | None
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     desktop
         a desktop's name, `login`, or a terminal's number; without it those that there are
     """
-    from modulux.machine.running import named
+    from modulux.cli.reach import reached
     from modulux.machine.terminals import chosen, show, terminals
 
     common = common or Common()
-    control = named(name).machine.control
+    control = reached(name).control
     there = terminals(control)
     if desktop is not None:
         show(control, wanted := chosen(desktop, there))

@@ -11,13 +11,13 @@ def start(name: str, desktop: str, *, common: Common | None = None) -> None:
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     desktop
         the desktop's name
     """
+    from modulux.cli.reach import reached
     from modulux.machine.desktops import start_desktop
-    from modulux.machine.running import named
 
     common = common or Common()
-    start_desktop(named(name).machine.control, desktop)
+    start_desktop(reached(name).control, desktop)
     common.result({"name": name, "desktop": desktop}, lambda console: console.print(f"{name} starts {desktop}."))

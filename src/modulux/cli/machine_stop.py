@@ -16,25 +16,33 @@ def stop(
     grace: Annotated[float, Parameter(help="seconds after which what hangs is cut off")] = 60.0,
     common: Common | None = None,
 ) -> None:
-    """End a machine that runs in QEMU as its power button would; what hangs is cut off. Or one desktop of it alone.
+    """End a machine that runs as its power button would; what hangs is cut off, in QEMU. Or one desktop of it alone.
 
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     desktop
         only this one ends, and the machine goes on
     """
+    from modulux.cli.reach import reached
+    from modulux.errors import NotReadyError
     from modulux.machine.desktops import end_desktop
-    from modulux.machine.running import Ended, named
+    from modulux.machine.running import Ended, Running
     from modulux.machine.running import stop as end
 
     common = common or Common()
+    running = reached(name)
     if desktop is not None:
-        end_desktop(named(name).machine.control, desktop)
+        end_desktop(running.control, desktop)
         common.result({"name": name, "desktop": desktop}, lambda console: console.print(f"{desktop} of {name} has ended."))
         return
-    ended = end(named(name), grace)
+    if isinstance(running, Running):
+        ended = end(running, grace)
+    elif running.stop(grace):
+        ended = Ended.BY_ITSELF
+    else:
+        raise NotReadyError(f"{name} still answers after {grace:.0f} s", hint="its own power button")
     texts = {
         Ended.BY_ITSELF: f"{name} is off.",
         Ended.CUT_OFF: f"{name} did not go off by itself within {grace:.0f} s; it was cut off.",

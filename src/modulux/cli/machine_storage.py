@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -13,6 +12,7 @@ from modulux.cli.common import Common, Yes, confirm
 from modulux.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    from modulux.machine.control import Door
     from modulux.machine.storage import Move, Storage
 
 
@@ -32,15 +32,15 @@ def storage(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     """
+    from modulux.cli.reach import reached
     from modulux.machine import storage as s
-    from modulux.machine.running import named
 
     common = common or Common()
     if sum((to is not None, back, stay, forget_old)) > 1:
         raise UsageError("--to, --back, --stay and --forget-old do not go together")
-    control = named(name).machine.control
+    control = reached(name).control
     there = s.look(control)
     if to is not None:
         _move(name, control, s.plan(there, to, erase=erase), yes, common)
@@ -55,7 +55,7 @@ def storage(
         common.result({"name": name, **there.to_json()}, lambda console: _show(console, name, there))
 
 
-def _move(name: str, control: Path, made: Move, yes: bool, common: Common) -> None:
+def _move(name: str, control: Door, made: Move, yes: bool, common: Common) -> None:
     from modulux.machine.storage import request
 
     disk = made.disk
@@ -70,7 +70,7 @@ def _move(name: str, control: Path, made: Move, yes: bool, common: Common) -> No
     )
 
 
-def _go_back(name: str, there: Storage, control: Path, yes: bool, common: Common) -> None:
+def _go_back(name: str, there: Storage, control: Door, yes: bool, common: Common) -> None:
     from modulux.machine.storage import go_back
 
     old, now = _old(name, there), there.state.device
@@ -92,7 +92,7 @@ def _old(name: str, there: Storage) -> str:
     return there.old
 
 
-def _forget(name: str, there: Storage, control: Path, yes: bool, common: Common) -> None:
+def _forget(name: str, there: Storage, control: Door, yes: bool, common: Common) -> None:
     from modulux.machine.storage import forget_old
 
     old = _old(name, there)

@@ -33,31 +33,31 @@ def update(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     module
         the module's id (session/openbox), or a container's name
     file
         its machine file; without, the ready-made one of that name
     """
     from modulux.cli.machines import described
+    from modulux.cli.reach import file_of, reached
     from modulux.machine import update as u
     from modulux.machine.build import Parts
-    from modulux.machine.running import named
     from modulux.machine.single import made
     from modulux.paths import lock
 
     common = common or Common()
-    running = named(name)
-    found = described(file or name, common)
+    running = reached(name, yes)
+    found = described(file_of(running, file), common)
     plan = found.plan
     container = u.chosen(module, [(c.name, c.module) for c in plan.containers])
     prepare_host(common, yes)
-    control = running.machine.control
-    with lock(f"machine-update-{name}"), tempfile.TemporaryDirectory() as folder:
+    control = running.control
+    with lock(f"machine-update-{name.replace('/', '_')}"), tempfile.TemporaryDirectory() as folder:
         there = u.look(control)
         u.refuse_other_init(there, found.machine.init)
         parts = Parts(common.catalog, common.driver, common.sources, common.report)
-        new = made(container, plan, there, parts, init=found.machine.init, accelerator=running.machine.accelerator)
+        new = made(container, plan, there, parts, init=found.machine.init, accelerator=running.accelerator)
         if new is None:
             text = f"`{container}` of {name} is that of today."
             common.result({**_facts(name, container, None, there), "kept": True}, lambda console: console.print(text))

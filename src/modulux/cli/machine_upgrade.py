@@ -1,4 +1,4 @@
-"""`modulux machine upgrade`: a machine that runs in QEMU, taken to the one of today."""
+"""`modulux machine upgrade`: a machine that runs, taken to the one of today."""
 
 from __future__ import annotations
 
@@ -30,24 +30,25 @@ def upgrade(
     Parameters
     ----------
     name
-        the machine's name
+        the machine's name, or ssh://HOST of one elsewhere
     file
         its machine file; without, the ready-made one of that name
     """
     from modulux.cli.machines import ensure_built
+    from modulux.cli.reach import file_of, reached
     from modulux.machine.build import noted
     from modulux.machine.disk import note_beside
-    from modulux.machine.running import named
+    from modulux.machine.running import Running
     from modulux.machine.tools import MODULE, Tools
     from modulux.machine.upgrade import upgrade as renew
 
     common = common or Common()
-    running = named(name)
+    running = reached(name, yes)
     prepare_host(common, yes)
-    folder = built or ensure_built(file or name, common)
+    folder = built or ensure_built(file_of(running, file), common)
     confirm(f"`{name}` is started anew once it has received version {noted(folder).get('version')}. Go on?", yes)
     outcome = renew(running, folder, Tools(common.driver, common.catalog.reference(MODULE)), common.report)
-    if outcome.kept and running.machine.disk:
+    if outcome.kept and isinstance(running, Running) and running.machine.disk:
         note_beside(running.machine.disk, folder)
     judge(name, outcome, common)
 

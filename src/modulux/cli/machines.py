@@ -12,7 +12,7 @@ from modulux.machine.build import Parts, build, is_current
 from modulux.machine.compose import plan_machine, with_installer
 from modulux.machine.description import whole
 from modulux.machine.disk import make
-from modulux.machine.files import machine_file, read_machine
+from modulux.machine.files import machine_file, read_machine, with_lines
 from modulux.machine.iso import Source
 from modulux.machine.iso import make as make_iso
 from modulux.machine.live import drivers, fill
@@ -41,7 +41,7 @@ def described(word: str, common: Common) -> Described:
         FileError, ResolveError: it is not there, or its parts do not go together.
     """
     path = machine_file(word)
-    machine = read_machine(path)
+    machine = with_lines(read_machine(path), common.catalog, path.parent)
     plan = _plan(machine, path, common)
     return Described(path, whole(machine, lambda word: _desktop(word, machine, path)), plan)
 

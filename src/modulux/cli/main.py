@@ -93,7 +93,7 @@ NESTED = {
         "log": "What a machine, or one of its containers, said.",
         "do": "Back up, restore, export or import what a machine's desktops hold.",
         "start": "Start a desktop of a machine that rests.",
-        "stop": "End a machine that runs in QEMU, as its power button would; or one desktop of it.",
+        "stop": "End a machine that runs, as its power button would; or one desktop of it.",
         "describe": "The file that describes a machine that runs, asked of itself; it builds the same machine.",
         "bench": "How long a machine takes to boot, beside Debian, and where its seconds go.",
         "upgrade": "Put the machine of today into the other slot; back by itself if its desktop does not get ready.",

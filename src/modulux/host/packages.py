@@ -106,6 +106,11 @@ def emulator_needs(*, firmware: bool = False) -> list[Need]:
     return needs
 
 
+def remote_needs() -> list[Need]:
+    """What asking a machine elsewhere needs."""
+    return [Need("openssh-client", "reaches machines at ssh:// addresses", ("ssh",))]
+
+
 def _podman(host: Host, root: Path) -> list[Need]:
     needs = [
         Need("podman", "the engine", ("podman",)),

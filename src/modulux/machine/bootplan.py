@@ -21,6 +21,7 @@ Each line is a word and its fields, parted by tabs:
     ask     NAME COMMAND...          must exit with 0 inside NAME when it is ready
     look    NAME OTHER COMMAND...    then must exit with 0 inside OTHER, which has its screen: it is drawn
     custody NAME                     it keeps the machine's data, and has a socket to ask for what that takes (`keep.c`)
+    control NAME                     it has a socket at which PID 1 obeys it as it obeys root
     needs   FILE WORD TEXT WHOSE     what the kernel must have (`demands.py` makes these): else it is said on the console
     link    PORT SOCKET              the virtual serial port of that name leads to a socket
 
@@ -87,6 +88,7 @@ def boot_lines(
     lines += [_line("run", c.name, c.env.get("MODULUX_RESTART", "always"), *_awaited(c)) for c in plan.containers]
     lines += [_line("desktop", c.name, c.desktop, "rests" if c.rests else "starts") for c in plan.containers if c.desktop]
     lines += [_line("custody", c.name) for c in plan.containers if c.custody]
+    lines += [_line("control", c.name) for c in plan.containers if c.control]
     lines += [_line("later", c.name) for c in plan.containers if c.name not in of_the_picture(plan.containers)]
     lines += [_line("after", c.name, *needed) for c in plan.containers if (needed := _needed(c, plan.containers))]
     for c in plan.containers:

@@ -18,7 +18,7 @@ from modulux.images.build import Sources
 from modulux.images.build import build as build_images
 from modulux.machine import device_firmware, layers, profiles
 from modulux.machine.bootplan import boot_lines
-from modulux.machine.compose import needs_of
+from modulux.machine.compose import needs_of, outside
 from modulux.machine.custody import note_desktops
 from modulux.machine.demands import boot_lines as looked_at_boot
 from modulux.machine.demands import refuse, shipped
@@ -184,7 +184,7 @@ class _Assembly:
             "beside": [str(size) for size in self.machine.beside],
             "verity": {part: (self.work / f"{part}.verity").read_text().strip() for part in ("system", "store")},
             "containers": [c.name for c in self.plan.containers],
-            "ports": [p.host_port for c in self.plan.containers for p in c.publish],
+            "ports": [outside(p) for c in self.plan.containers for p in c.publish],
             "gateways": [_gateway(c) for c in self.plan.containers if c.publish],
             "journal": next((c.name for c in self.plan.containers if _keeps_journal(c)), None),
             "firmware": firmware,
@@ -206,7 +206,7 @@ def _keeps_journal(c: Container) -> bool:
 
 
 def _gateway(c: Container) -> dict[str, Any]:
-    return {"name": c.name, "desktop": c.hostname, "ports": {p.interface: p.host_port for p in c.publish}}
+    return {"name": c.name, "desktop": c.hostname, "ports": {p.interface: outside(p) for p in c.publish}}
 
 
 def made_of(machine: Machine, plan: Plan, parts: Parts) -> str:

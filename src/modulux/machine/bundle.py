@@ -32,6 +32,11 @@ MADE = "/etc/machine/desktops"
 """For who keeps a machine's data: where it lays what is to take a volume's place, the folder of the socket at which PID 1 obeys
 it, and what was noted of the desktops when the machine was built."""
 
+COMMANDS = "/run/machine/commands"
+"""Where PID 1 has its socket for a module that commands the machine, by the container's name; it finds it in `COMMANDED`."""
+
+COMMANDED = "/run/modulux/machine"
+
 CUSTODY = "/keep"
 """Where it has all of that."""
 
@@ -136,7 +141,7 @@ def runtime_config(
         "root": {"path": "rootfs", "readonly": True},
         "hostname": c.hostname,
         "annotations": {COMPILED: base64.b64encode(program).decode()} if program else {},
-        "mounts": [*_system_mounts(c), *_tmpfs(), *_volumes(c, kept), *_custody(c), *_devices(c)],
+        "mounts": [*_system_mounts(c), *_tmpfs(), *_volumes(c, kept), *_custody(c), *_control(c), *_devices(c)],
         "linux": {
             "namespaces": _namespaces(c),
             "resources": _resources(c),
@@ -206,6 +211,15 @@ def _custody(c: Container) -> list[dict[str, Any]]:
         *mounts,
         *(_mount(target, "bind", source, "bind", "nosuid", "nodev", "noexec", how) for source, target, how in shown),
     ]
+
+
+def commands(c: Container) -> list[tuple[str, str]]:
+    """The folder of the socket by which it commands the machine, if it does: where PID 1 has it, and where it finds it."""
+    return [(f"{COMMANDS}/{c.name}", COMMANDED)] if c.control else []
+
+
+def _control(c: Container) -> list[dict[str, Any]]:
+    return [_mount(target, "bind", source, "bind", "ro", "nosuid", "nodev", "noexec") for source, target in commands(c)]
 
 
 def _devices(c: Container) -> list[dict[str, Any]]:

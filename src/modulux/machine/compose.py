@@ -16,7 +16,7 @@ from modulux.machine.demands import Needing, needing
 from modulux.model.desktop import Desktop, Use
 from modulux.model.machine import OWN, Machine, MachineDesktop
 from modulux.model.module import Module, Role
-from modulux.model.plan import Container, Plan, Volume
+from modulux.model.plan import Container, Plan, Publish, Volume
 from modulux.resolve.catalog import Catalog
 from modulux.resolve.plan import TERMINAL, HostFacts, container_name, resolve
 
@@ -99,7 +99,7 @@ def adapted(desktop: Desktop, entry: MachineDesktop, machine: Machine, catalog: 
     if desktop.gateway is not None:
         own = machine.gateway
         ports = {"port": own.port + number, "vnc_port": own.vnc_port + number}
-        changes["gateway"] = desktop.gateway.model_copy(update={"address": own.address, **ports})
+        changes["gateway"] = desktop.gateway.model_copy(update={"address": own.address, **ports, **own.params})
     return desktop.model_copy(update=changes)
 
 
@@ -164,11 +164,16 @@ def _renamed(volume: str, common: dict[str, str]) -> str:
 def _moved(c: Container, host: str, common: dict[str, str], volumes: dict[str, str]) -> Container:
     mounts = tuple(dataclasses.replace(m, source=volumes.get(m.source, m.source)) for m in c.mounts)
     after = tuple(common.get(name, name) for name in c.after)
-    listen = {f"MODULUX_PORT_{p.interface.upper()}": str(p.host_port) for p in c.publish}
+    listen = {f"MODULUX_PORT_{p.interface.upper()}": str(outside(p)) for p in c.publish}
     if c.publish:  # there is nobody else to publish a port: the module has the machine's own network
         listen["MODULUX_LISTEN"] = c.publish[0].address
     moved = dataclasses.replace(c, mounts=mounts, after=after, env=c.env | listen)
     return dataclasses.replace(moved, name=common[c.name], hostname=host) if c.name in common else moved
+
+
+def outside(port: Publish) -> int:
+    """The port of the machine's own at which a module is found: what a file says, or that of the interface."""
+    return port.host_port or port.port
 
 
 def with_terminals(plan: Plan, catalog: Catalog) -> Plan:

@@ -1,7 +1,7 @@
-"""Asking PID 1 of a virtual machine, by the port that leads to its control socket.
+"""Asking PID 1 of a machine, by whatever leads to its control socket: a virtual machine's port, or `ssh`.
 
 A line goes in; lines come out, then one that is `ok`, or `error` and why, behind a mark that no container can know. Who can
-reach the port could as well press the machine's power button.
+reach the port could as well press the machine's power button, and who is let in by `service/ssh` has it too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from modulux import run
 from modulux.errors import EngineError, NotReadyError
+from modulux.machine.address import Remote
 
 PATIENCE = (2.0, 4.0, 8.0, 16.0, 32.0)
 """Seconds in which a greeting should be answered, each time longer: a machine may be slow."""
@@ -21,9 +23,42 @@ PATIENCE = (2.0, 4.0, 8.0, 16.0, 32.0)
 PAUSE = 1.0
 """Between two connections. The port tells PID 1 whether somebody is there, not that it is somebody else."""
 
+PERSON = 180.0
+"""Seconds that `ssh` may take, which may have something to ask: a key's passphrase, whether a server is the right one."""
+
+Door = Path | Remote
+"""What leads to a socket of a machine's: that of a virtual machine's port on this host, or an address."""
+
 
 @contextlib.contextmanager
-def reached(control: Path, timeout: float = 60.0) -> Iterator[socket.socket]:
+def opened(door: Door) -> Iterator[socket.socket]:
+    """A connection. By a port it may be that of somebody before, or lead to nobody; by an address it is one's own.
+
+    Raises:
+        OSError: nobody is there.
+        NotReadyError: `ssh` was not let in, or did not get there. It tells so when the line has ended: use it as a context.
+    """
+    if isinstance(door, Path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as port:
+            port.connect(str(door))
+            yield port
+        return
+    with run.talk(door.argv) as (line, last_words):
+        try:
+            yield line
+        except (OSError, NotReadyError):
+            said = last_words().strip().splitlines()
+            if not said:
+                raise
+            hint = (
+                "\n".join(said[:-1])
+                or "a key that its file names (`services: [{module: ssh, keys: …}]`), in ~/.ssh or an agent"
+            )
+            raise NotReadyError(f"{door}: {said[-1]}", hint=hint) from None
+
+
+@contextlib.contextmanager
+def reached(control: Door, timeout: float = 60.0) -> Iterator[socket.socket]:
     """A connection at whose other end PID 1 is known to listen: it has answered a greeting, and nothing else is under way.
 
     Args:
@@ -32,26 +67,25 @@ def reached(control: Path, timeout: float = 60.0) -> Iterator[socket.socket]:
     Raises:
         NotReadyError: it does not answer, or ends the line.
     """
-    try:
-        port = _greeted(control)
-    except OSError as error:
-        raise NotReadyError(f"the machine does not answer: {error}", hint="modulux machine log") from None
-    with port:
+    with contextlib.ExitStack() as stack:
+        try:
+            port = _greeted(control, stack)
+        except OSError as error:
+            raise NotReadyError(f"the machine does not answer: {error}", hint="modulux machine log") from None
         port.settimeout(timeout)
         yield port
 
 
-def _greeted(control: Path) -> socket.socket:
-    for patience in PATIENCE:
-        port = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            port.connect(str(control))
+def _greeted(control: Door, stack: contextlib.ExitStack) -> socket.socket:
+    """The connection, which ends with the stack. What leads to nobody may be tried again where that changes something."""
+    for patience in PATIENCE if isinstance(control, Path) else (PERSON,):
+        with contextlib.ExitStack() as trial:
+            port = trial.enter_context(opened(control))
             if _answers(port, patience):
+                stack.push(trial.pop_all())
                 return port
-        except BaseException:
-            port.close()
-            raise
-        port.close()
+            if isinstance(control, Remote):
+                raise TimeoutError("nobody answers")
         time.sleep(PAUSE)
     raise TimeoutError("nobody answers")
 
@@ -73,7 +107,7 @@ def _answers(port: socket.socket, patience: float) -> bool:
     return True
 
 
-def ask(control: Path, *words: str, timeout: float = 60.0) -> list[str]:
+def ask(control: Door, *words: str, timeout: float = 60.0) -> list[str]:
     """The lines that PID 1 answers.
 
     Args:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from modulux.errors import NotFoundError, NotReadyError
-from modulux.machine.control import ask
+from modulux.machine.control import Door, ask
 from modulux.machine.terminals import Terminal, show, terminals
 
 PATIENCE = 60.0
 """Seconds in which a desktop ends; PID 1 gives each container ten."""
 
 
-def desktops(control: Path) -> dict[str, str]:
+def desktops(control: Door) -> dict[str, str]:
     """What each is doing: `ready`, `starting`, `ending` or `rests`.
 
     Raises:
@@ -23,7 +22,7 @@ def desktops(control: Path) -> dict[str, str]:
     return dict(line.split("\t", 1) for line in ask(control, "desktops"))
 
 
-def start_desktop(control: Path, desktop: str) -> None:
+def start_desktop(control: Door, desktop: str) -> None:
     """Start what of it does not run.
 
     Raises:
@@ -34,7 +33,7 @@ def start_desktop(control: Path, desktop: str) -> None:
     ask(control, "begin", desktop)
 
 
-def end_desktop(control: Path, desktop: str, sleep: Callable[[float], None] = time.sleep) -> None:
+def end_desktop(control: Door, desktop: str, sleep: Callable[[float], None] = time.sleep) -> None:
     """End it, those first that stand on others. If it was seen, another is then.
 
     Raises:
@@ -54,7 +53,7 @@ def end_desktop(control: Path, desktop: str, sleep: Callable[[float], None] = ti
         show(control, other)
 
 
-def _known(control: Path, desktop: str) -> dict[str, str]:
+def _known(control: Door, desktop: str) -> dict[str, str]:
     states = desktops(control)
     if desktop not in states:
         raise NotFoundError(f"there is no desktop `{desktop}` there", hint=f"there are: {', '.join(states)}")

@@ -8,10 +8,16 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from modulux.errors import FileError, ResolveError
+from modulux.model.desktop import Use
 from modulux.model.kernel import KernelUse
 from modulux.model.machine import Login, Machine
+from modulux.model.module import lines_of
 from modulux.paths import shipped
+from modulux.resolve.catalog import Catalog
 from modulux.resolve.files import close_to, line_of, load, read_yaml, validate
+
+PATHS = ("./", "../", "~/", "/")
+"""How what is a path begins, where other words may stand too."""
 
 
 def machine_file(word: str) -> Path:
@@ -45,6 +51,41 @@ def read_machine(path: Path) -> Machine:
     read = {"password-hash": _hash_in(path, machine.login.password_file), "serial": machine.login.serial}
     found = validate(read, Login, str(path))
     return machine.model_copy(update={"login": found})
+
+
+def with_lines(machine: Machine, catalog: Catalog, beside: Path) -> Machine:
+    """The same machine, the lines of files in place of their paths where a service's parameter takes them (`files:`).
+
+    Args:
+        beside: the folder of the machine file, which relative paths are meant from.
+
+    Raises:
+        FileError: one cannot be read.
+    """
+    return machine.model_copy(update={"services": [_read(use, catalog, beside) for use in machine.services]})
+
+
+def _read(use: Use, catalog: Catalog, beside: Path) -> Use:
+    declared = catalog.module(f"service/{use.module}").contract.params
+    changes = {}
+    for name, value in use.params.items():
+        if name in declared and declared[name].files:
+            changes[name] = [line for word in lines_of(value) for line in _lines(word, beside, f"{use.module}, {name}")]
+    return use.model_copy(update=changes) if changes else use
+
+
+def _lines(word: object, beside: Path, where: str) -> list[object]:
+    if not isinstance(word, str) or not word.startswith(PATHS):
+        return [word]
+    path = beside / Path(word).expanduser()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise FileError(
+            f"`{where}`: {path} cannot be read: {why}", hint="a path is meant from the machine file's folder"
+        ) from None
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _hash_in(machine: Path, named: str) -> str:

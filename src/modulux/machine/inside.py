@@ -1,4 +1,4 @@
-"""`modulux` inside of a virtual machine (`service/keeper`), asked from here: a command, what it reads, prints and ends with.
+"""`modulux` inside of a machine (`service/keeper`), asked from here: a command, what it reads, prints and ends with.
 
 Frames of a letter, a length and as many bytes; `modules/service/keeper/…/serve` tells which.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from modulux.errors import EngineError, NotReadyError
+from modulux.machine.control import PERSON, Door, opened
 
 MAGIC = b"\0modulux keeper 1\n"
 ENQUIRY = b"\x05"
@@ -34,31 +35,29 @@ PAUSE = 1.0
 PIECE = 1 << 15
 
 
-def begin(keeper: Path, words: Sequence[str]) -> Talk:
+def begin(keeper: Door, words: Sequence[str]) -> Talk:
     """Start a command.
 
     Args:
-        keeper: the socket of the virtual machine's port.
+        keeper: what leads to it: the socket of a virtual machine's port, or an address.
 
     Raises:
         NotReadyError: nobody takes it.
     """
     hint = "`services: [keeper]` in the machine file, and a machine that is ready"
-    for patience in PATIENCE:
-        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            line.connect(str(keeper))
-            line.settimeout(patience)
-            line.sendall(MAGIC + _frame(b"a", json.dumps(list(words)).encode()))
-            if Talk.taken(line):
-                line.settimeout(LOST)
-                return Talk(line)
-        except TimeoutError:
-            pass
-        except OSError as error:
-            line.close()
-            raise NotReadyError(f"the machine does not answer: {error}", hint=hint) from None
-        line.close()  # what it may have begun ends with that
+    for patience in PATIENCE if isinstance(keeper, Path) else (PERSON,):
+        with contextlib.ExitStack() as stack, contextlib.suppress(TimeoutError):  # what it may have begun ends with the line
+            try:
+                line = stack.enter_context(opened(keeper))
+                line.settimeout(patience)
+                line.sendall(MAGIC + _frame(b"a", json.dumps(list(words)).encode()))
+                if Talk.taken(line):
+                    line.settimeout(LOST)
+                    return Talk(line, stack.pop_all())
+            except TimeoutError:
+                raise
+            except OSError as error:
+                raise NotReadyError(f"the machine does not answer: {error}", hint=hint) from None
         time.sleep(PAUSE)
     raise NotReadyError("nothing in this machine keeps its data, or it does not answer", hint=hint)
 
@@ -72,6 +71,7 @@ class Talk:
     """A command that runs; it ends with the line."""
 
     line: socket.socket
+    opened: contextlib.ExitStack
     writing: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod
@@ -109,7 +109,7 @@ class Talk:
                     sink.flush()
         finally:
             ended.set()
-            self.line.close()
+            self.opened.close()
         raise EngineError("the machine ended the line", hint="whether it was done is not known")
 
     def _frames(self) -> Iterator[tuple[bytes, bytes]]:

@@ -7,11 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from modulux.errors import NotFoundError, UsageError
-from modulux.machine.control import ask
+from modulux.machine.control import Door, ask
 from modulux.model.units import parse_seconds
 
 PLACE = "/var/log/machine"
@@ -86,7 +85,7 @@ def since_when(word: str, now: float | None = None) -> float:
         raise UsageError(f"--since {word}: no time", hint="such as 10m, 2h, 3d, or 2026-11-26T14:30") from None
 
 
-def kept(control: Path, container: str, question: Question) -> tuple[list[Line], str]:
+def kept(control: Door, container: str, question: Question) -> tuple[list[Line], str]:
     """The lines, and where to go on (`more`).
 
     Raises:
@@ -96,7 +95,7 @@ def kept(control: Path, container: str, question: Question) -> tuple[list[Line],
     return _asked(control, container, question, START)
 
 
-def more(control: Path, container: str, question: Question, at: str) -> Iterator[Line]:
+def more(control: Door, container: str, question: Question, at: str) -> Iterator[Line]:
     """What comes after that, as long as it is asked for."""
     while True:
         time.sleep(PAUSE)
@@ -104,7 +103,7 @@ def more(control: Path, container: str, question: Question, at: str) -> Iterator
         yield from lines
 
 
-def _asked(control: Path, container: str, question: Question, at: str) -> tuple[list[Line], str]:
+def _asked(control: Door, container: str, question: Question, at: str) -> tuple[list[Line], str]:
     words = (PROGRAM, question.boot, f"{question.since:.3f}", question.source, at)
     lines: list[Line] = []
     for text in ask(control, "act", container, *words):

@@ -19,6 +19,7 @@ from typing import Any
 
 from modulux import run
 from modulux.errors import EngineError, HostError, NotFoundError, NotReadyError
+from modulux.machine.address import is_address
 from modulux.machine.build import RECORD
 from modulux.machine.emulator import Machine
 from modulux.machine.monitors import plug_in
@@ -31,6 +32,8 @@ SAID = re.compile(r"machine:\s+(\d+\.\d+) (.*)")
 
 READY = "desktop ready"
 SPAWNED = 10.0
+
+ELSEWHERE = "by ssh: list, log, show, start, describe, open, update, upgrade, rollback, storage, eject, do, stop"
 
 DYING = 1.0
 """Seconds in which a QEMU that does not answer any more has ended, if that is why."""
@@ -59,6 +62,42 @@ class Running:
     machine: Machine
     screen: str | None
     password: str | None
+
+    @property
+    def control(self) -> Path:
+        return self.machine.control
+
+    @property
+    def keeper(self) -> Path:
+        return self.machine.keeper
+
+    @property
+    def accelerator(self) -> str:
+        return self.machine.accelerator
+
+    def facts(self) -> dict[str, Any]:
+        """As `record`."""
+        return record(self.machine.built)
+
+    def at(self, port: int | None) -> tuple[str, int] | None:
+        """Where a port of the machine's is found from here, if it is."""
+        outside = self.machine.ports.get(port or 0)
+        return ("127.0.0.1", outside) if outside else None
+
+    def restarted(self) -> Callable[[], bool]:
+        """What tells, from now on, whether its desktop has got ready at a new start.
+
+        That raises NotReadyError when the machine has gone off.
+        """
+        heard = len(self.said())
+
+        def ready() -> bool:
+            if not self.alive():
+                hint = f"modulux machine log {self.name}"
+                raise NotReadyError("the machine went off while it was starting anew", hint=hint)
+            return READY in [text for _, text in self.said()[heard:]]
+
+        return ready
 
     def alive(self) -> bool:
         return _alive(self.pid, self.machine.monitor)
@@ -209,6 +248,8 @@ def named(name: str) -> Running:
     Raises:
         NotFoundError: none of that name runs.
     """
+    if is_address(name):
+        raise NotFoundError(f"this is only for virtual machines on this host, and `{name}` is elsewhere", hint=ELSEWHERE)
     found = find(name)
     if found is None:
         raise NotFoundError(f"no machine `{name}` runs", hint="modulux machine run")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from modulux.errors import EngineError, HostError, NotFoundError
-from modulux.machine.control import ask
+from modulux.machine.control import Door, ask
 
 IN_USE = "it ended with 16"
 """What PID 1 says of a stick that somebody has a file of open (`stick.c`)."""
@@ -31,7 +30,7 @@ class Stick:
         return {"name": self.name, "device": self.node, "kind": self.kind, "state": self.state}
 
 
-def sticks(control: Path) -> list[Stick]:
+def sticks(control: Door) -> list[Stick]:
     """Those that have been mounted, also when they have been ejected since and are still plugged in.
 
     Raises:
@@ -55,7 +54,7 @@ def chosen(word: str, those: Sequence[Stick]) -> Stick:
     return found
 
 
-def eject(control: Path, stick: Stick) -> None:
+def eject(control: Door, stick: Stick) -> None:
     """Write what is still to be written, and take it off; then it may be pulled out.
 
     Raises:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from modulux.errors import NotFoundError, StorageError
-from modulux.machine.control import ask
+from modulux.machine.control import Door, ask
 
 BLANK = "nothing"
 """What PID 1 says that a disk holds when both its ends are zeros."""
@@ -120,7 +119,7 @@ def read(lines: Sequence[str]) -> Storage:
     return Storage(state, tuple(disks), wanted, back, refused, old)
 
 
-def look(control: Path) -> Storage:
+def look(control: Door) -> Storage:
     """The disks of the machine at this port.
 
     Raises:
@@ -168,7 +167,7 @@ def _chosen(there: Storage, word: str) -> Disk:
     raise NotFoundError(f"the machine has no disk `{word}`", hint=f"there are: {names}" if names else None)
 
 
-def request(control: Path, move: Move) -> None:
+def request(control: Door, move: Move) -> None:
     """Have PID 1 note it on the state; durable when this returns.
 
     Raises:
@@ -177,16 +176,16 @@ def request(control: Path, move: Move) -> None:
     ask(control, *move.words)
 
 
-def go_back(control: Path) -> None:
+def go_back(control: Door) -> None:
     """Have it go back, at the next start, to what it was before it was moved, where that lies. Raises as `ask`."""
     ask(control, "back")
 
 
-def take_back(control: Path) -> None:
+def take_back(control: Door) -> None:
     """What was requested is no longer wanted. Raises as `ask`."""
     ask(control, "stay")
 
 
-def forget_old(control: Path) -> None:
+def forget_old(control: Door) -> None:
     """Remove what the state was before it was moved. Raises as `ask`."""
     ask(control, "forget", timeout=600.0)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from modulux.errors import NotFoundError
-from modulux.machine.control import ask
+from modulux.machine.control import Door, ask
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Terminal:
         return {"name": self.name, "container": self.container, "number": self.number, "seen": self.seen}
 
 
-def terminals(control: Path) -> list[Terminal]:
+def terminals(control: Door) -> list[Terminal]:
     """Those that modules of the machine have.
 
     Raises:
@@ -58,7 +57,7 @@ def chosen(word: str, those: Sequence[Terminal]) -> Terminal:
     return found
 
 
-def show(control: Path, terminal: Terminal) -> None:
+def show(control: Door, terminal: Terminal) -> None:
     """Bring it to the front.
 
     Raises:

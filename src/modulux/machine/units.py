@@ -28,6 +28,7 @@ from modulux.machine.bundle import (
     SHM,
     TERMINAL,
     asks,
+    commands,
     in_custody,
     numbers,
     on_machine_network,
@@ -151,6 +152,7 @@ def _mounts(c: Container, kept: Collection[str]) -> Lines:
         yield "Volume", f"{source}:{mount.target}:{'ro' if mount.read_only else 'rw'}{seen}"
         if mount.target == RESOLVER:
             yield "Volume", f"{source}/resolv.conf:/etc/resolv.conf:ro"
+    yield from (("Volume", f"{source}:{target}:ro,nosuid,nodev,noexec") for source, target in commands(c))
     shown, said = in_custody(c)
     yield from (("Tmpfs", f"{place}:rw,nosuid,nodev,mode=1777,size={SAID}") for place in said)
     yield from (("Volume", f"{source}:{target}:{how},nosuid,nodev,noexec") for source, target, how in shown)

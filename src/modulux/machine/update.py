@@ -8,6 +8,7 @@ is what counts.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from modulux.errors import EngineError, HostError, NotFoundError, NotReadyError, ResolveError
-from modulux.machine.control import ask
+from modulux.machine.address import Remote
+from modulux.machine.control import Door, ask
 from modulux.machine.sealed import Sealed
 from modulux.machine.starts import Start
 from modulux.machine.upgrade import send_to
@@ -25,7 +27,7 @@ from modulux.report import Report, step
 WHILE_IT_RUNS = ("layers", "run", "ready", "ask", "look")
 """Words of the boot plan whose lines an update may change."""
 
-AT_THE_START = ("ipc", "device", "terminal", "news", "sticks", "settled", "later", "after")
+AT_THE_START = ("ipc", "device", "terminal", "news", "sticks", "settled", "control", "later", "after")
 """Those of what was made, and given to it, when the machine was started."""
 
 GRACE = 180.0
@@ -118,7 +120,7 @@ def _known(word: str) -> str | None:
     return None if word == "-" else word
 
 
-def look(control: Path) -> There:
+def look(control: Door) -> There:
     """What the machine says of itself.
 
     Raises:
@@ -214,7 +216,7 @@ def check_room(update: Update, there: There) -> None:
         )
 
 
-def bring(control: Path, update: Update, work: Path, report: Report) -> None:
+def bring(control: Door, update: Update, work: Path, report: Report) -> None:
     """Send all that the machine has not got; what came before an interruption is not sent again.
 
     Args:
@@ -235,14 +237,14 @@ def bring(control: Path, update: Update, work: Path, report: Report) -> None:
         ask(control, "propose", update.container, _sum(update.record.encode()))
 
 
-def trial(control: Path, update: Update, report: Report, pause: Callable[[float], None] = time.sleep) -> None:
+def trial(control: Door, update: Update, report: Report, pause: Callable[[float], None] = time.sleep) -> None:
     """Have the machine try it; it is kept when this returns.
 
     Raises:
         NotReadyError: it did not get ready, and the machine has gone back to the former one.
     """
     with step(report, "trial", f"starting {update.container} anew"):
-        ask(control, "try", update.container)
+        _begin(control, "try", update.container)
         if settled(control, update.container, update.within, pause).update == "kept":
             return
     raise NotReadyError(
@@ -251,7 +253,7 @@ def trial(control: Path, update: Update, report: Report, pause: Callable[[float]
     )
 
 
-def settled(control: Path, name: str, within: float, pause: Callable[[float], None] = time.sleep) -> State:
+def settled(control: Door, name: str, within: float, pause: Callable[[float], None] = time.sleep) -> State:
     """The container once it is ready and nothing is on trial any more.
 
     Raises:
@@ -259,21 +261,34 @@ def settled(control: Path, name: str, within: float, pause: Callable[[float], No
     """
     deadline = time.monotonic() + 2 * within + GRACE
     while time.monotonic() < deadline:
-        state = read(ask(control, "updates")).containers[name]
-        if state.update != "trial" and state.ready:
+        state = _state_of(control, name)
+        if state and state.update != "trial" and state.ready:
             return state
         pause(0.5)
     raise NotReadyError(f"`{name}` is not ready, neither as before", hint="modulux machine log NAME")
 
 
-def take_back(control: Path, name: str, report: Report) -> None:
+def _begin(control: Door, verb: str, name: str) -> None:
+    """By an address the answer may be lost: it may come through the very module that is started anew. The outcome shows."""
+    with contextlib.suppress(*([NotReadyError] if isinstance(control, Remote) else [])):
+        ask(control, verb, name)
+
+
+def _state_of(control: Door, name: str) -> State | None:
+    """None while that module cannot be asked through."""
+    with contextlib.suppress(*([NotReadyError] if isinstance(control, Remote) else [])):
+        return read(ask(control, "updates")).containers[name]
+    return None
+
+
+def take_back(control: Door, name: str, report: Report) -> None:
     """From its update back to the module that the system came with.
 
     Raises:
         EngineError: it has no update, or another one is under way.
     """
     with step(report, "rollback", f"starting {name} as the system came with it"):
-        ask(control, "undo", name)
+        _begin(control, "undo", name)
         settled(control, name, SHORTEST)
 
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from modulux.errors import EngineError, HostError, NotReadyError
 from modulux.machine.build import KERNEL, START, STORE, SYSTEM, link, noted
-from modulux.machine.control import ask, reached
+from modulux.machine.control import Door, ask, reached
 from modulux.machine.disk import boot_programs
-from modulux.machine.running import READY, Running
+from modulux.machine.far import Reached
 from modulux.machine.slots import other
 from modulux.machine.tools import Tools
 from modulux.report import Report, step
@@ -71,7 +71,7 @@ def read_slots(lines: list[str]) -> Slots:
     return Slots(running[0], states, room)
 
 
-def slots(control: Path) -> Slots:
+def slots(control: Door) -> Slots:
     """Which slots the machine has.
 
     Raises:
@@ -94,14 +94,14 @@ def check_room(found: Slots, sizes: Mapping[str, int]) -> None:
             )
 
 
-def upgrade(running: Running, built: Path, tools: Tools, report: Report) -> Outcome:
+def upgrade(running: Reached, built: Path, tools: Tools, report: Report) -> Outcome:
     """Take a machine that runs to the one in the folder `built`; it is started anew.
 
     Raises:
         HostError: the other slot is too small.
         NotReadyError: it does not answer any more.
     """
-    control = running.machine.control
+    control = running.control
     found = slots(control)
     with tempfile.TemporaryDirectory(dir=built, prefix=".boot.") as folder:
         work = Path(folder)
@@ -121,7 +121,7 @@ def upgrade(running: Running, built: Path, tools: Tools, report: Report) -> Outc
     return restart(running, found, report, noted(built))
 
 
-def send(control: Path, part: str, path: Path) -> int:
+def send(control: Door, part: str, path: Path) -> int:
     """Send a part to the other slot, from where an earlier try ended; how many bytes that was.
 
     Raises:
@@ -131,7 +131,7 @@ def send(control: Path, part: str, path: Path) -> int:
     return send_to(control, path, lambda digest, size: ("receive", part, str(size), digest))
 
 
-def send_to(control: Path, path: Path, words: Callable[[str, int], Sequence[str]]) -> int:
+def send_to(control: Door, path: Path, words: Callable[[str, int], Sequence[str]]) -> int:
     """Send a file by a command that answers `at OFFSET`; how many bytes were sent.
 
     Args:
@@ -169,27 +169,27 @@ def _answer(line: bytes, word: str) -> str:
     return text.partition("\t")[2]
 
 
-def roll_back(running: Running, report: Report) -> Outcome:
+def roll_back(running: Reached, report: Report) -> Outcome:
     """Start a machine that runs from its other slot.
 
     Raises:
         EngineError: there is nothing in it, or what failed.
     """
-    found = slots(running.machine.control)
-    ask(running.machine.control, "rollback")
+    found = slots(running.control)
+    ask(running.control, "rollback")
     return restart(running, found, report)
 
 
-def restart(running: Running, before: Slots, report: Report, tried: Mapping[str, Any] | None = None) -> Outcome:
+def restart(running: Reached, before: Slots, report: Report, tried: Mapping[str, Any] | None = None) -> Outcome:
     """Start the machine anew and wait until it has judged the slot that it tries.
 
     Args:
         tried: what the build noted of the machine in that slot, where that is known.
     """
-    heard, here = len(running.said()), noted(running.machine.built)
+    here, ready = running.facts(), running.restarted()
     with step(report, "restart", f"starting `{running.name}` from slot {before.free}"):
-        ask(running.machine.control, "reboot")
-        return judged(running, heard, before.free, time.monotonic() + patience(here if tried is None else tried, here))
+        ask(running.control, "reboot")
+        return judged(running, ready, before.free, time.monotonic() + patience(here if tried is None else tried, here))
 
 
 def patience(tried: Mapping[str, Any], here: Mapping[str, Any]) -> float:
@@ -201,21 +201,23 @@ def patience(tried: Mapping[str, Any], here: Mapping[str, Any]) -> float:
     return sum(int(record.get("trial", 300)) + SILENCE for record in (tried, here))
 
 
-def judged(running: Running, heard: int, tried: str, deadline: float, pause: Callable[[float], None] = time.sleep) -> Outcome:
-    """Wait for the verdict on the slot `tried`, from what the machine says after its first `heard` words.
+def judged(
+    running: Reached, ready: Callable[[], bool], tried: str, deadline: float, pause: Callable[[float], None] = time.sleep
+) -> Outcome:
+    """Wait for the verdict on the slot `tried`, from what the machine says.
+
+    Args:
+        ready: tells whether its desktop has got ready since it was started anew.
 
     Raises:
         NotReadyError: there was none in time, or the machine went off.
     """
     settled = None
     while time.monotonic() < deadline:
-        words = [text for _, text in running.said()[heard:]]
-        if READY in words:
+        if ready():
             settled = settled or time.monotonic() + SETTLED
-            found = slots(running.machine.control)
+            found = slots(running.control)
             if found.running != tried or found.states[tried] == "kept" or time.monotonic() > settled:
                 return Outcome(tried, found.running, found.running == tried and found.states[tried] == "kept")
-        if not running.alive():
-            raise NotReadyError("the machine went off while it was starting anew", hint=f"modulux machine log {running.name}")
         pause(0.5)
     raise NotReadyError("the machine did not get ready in either slot", hint=f"modulux machine log {running.name}")

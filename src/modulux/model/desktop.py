@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from modulux.model.base import Model, Written, kebab, one_or_list
 from modulux.model.keyboard import known_keyboard
 from modulux.model.locale import known_locale
-from modulux.model.module import Arrange, Scalar
+from modulux.model.module import Arrange, Given
 from modulux.model.units import Cpus, Memory, Name, Pids, Screen
 
 XDG_DIRECTORIES = ("Desktop", "Documents", "Downloads", "Music", "Pictures", "Public", "Templates", "Videos")
@@ -40,7 +40,7 @@ class Use(Written):
         return {"module": value} if isinstance(value, str) else value
 
     @property
-    def params(self) -> dict[str, Scalar]:
+    def params(self) -> dict[str, Given]:
         return dict(self.__pydantic_extra__ or {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -47,32 +48,62 @@ Taken = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*( \| [a-z][a-z0-9-]*)*$")
 """An interface's name, or several of which one is enough: `rfb | page`."""
 
 Scalar = str | int | float | bool
+Given = Scalar | list[str]
+"""What a file may give for a parameter."""
 
 
 class Param(Model):
     """A value that a desktop file may set for a module: `{module: x11vnc, wait: 10}`."""
 
-    type: Literal["string", "integer", "number", "boolean"]
+    type: Literal["string", "integer", "number", "boolean", "lines"] = Field(
+        description="`lines`: a list of strings, or one; commands and variables have them one a line"
+    )
     default: Scalar
     summary: str = ""
     choices: list[Scalar] | None = None
     minimum: float | None = Field(default=None, description="of numbers: the least that it may be")
     needs: list[str] = Field(default_factory=list, description="parameters without which it says nothing")
+    pattern: str | None = Field(default=None, description="of strings: what the whole of it must be; of lines, each of them")
+    required: bool = Field(default=False, description="it must be set to something else than its default")
+    files: bool = Field(
+        default=False, description="of lines: in a machine file, one that is a path (./…, ~/…, /…) stands for that file's lines"
+    )
 
     @model_validator(mode="after")
     def _default_fits(self) -> Param:
         self.check(self.default)
         return self
 
-    def check(self, value: Scalar) -> None:
+    def check(self, value: Given) -> None:
         """Raise ValueError, saying what would fit, unless `value` has the type and is among the choices."""
         kinds: dict[str, tuple[type, ...]] = {"string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,)}
+        if self.type == "lines":
+            return self._check_lines(value)
         if not isinstance(value, kinds[self.type]) or (self.type != "boolean" and isinstance(value, bool)):
             raise ValueError(f"{shown(value)} is not of type {self.type}")
+        if self.pattern is not None and not re.fullmatch(self.pattern, str(value)):
+            raise ValueError(f"{shown(value)} does not fit {self.pattern}")
         if self.choices is not None and value not in self.choices:
             raise ValueError(f"{shown(value)} is none of {', '.join(map(str, self.choices))}")
         if self.minimum is not None and isinstance(value, int | float) and value < self.minimum:
             raise ValueError(f"{shown(value)} is less than {self.minimum:g}")
+        return None
+
+    def _check_lines(self, value: Given) -> None:
+        for line in lines_of(value):
+            if not isinstance(line, str) or "\n" in line:
+                raise ValueError(f"{shown(line)} is no line")
+            if self.pattern is not None and not re.fullmatch(self.pattern, line):
+                raise ValueError(f"{shown(line)} does not fit {self.pattern}")
+
+    def taken(self, value: Given) -> Scalar:
+        """What the module is given of a value that fits."""
+        return "\n".join(value) if isinstance(value, list) else value
+
+
+def lines_of(value: object) -> list[object]:
+    """The lines of a parameter of that type, or what stands for them; none of an empty one."""
+    return value if isinstance(value, list) else [] if value == "" else [value]
 
 
 class Drawn(Model):
@@ -157,6 +188,9 @@ class Module(Model):
     devices: list[Annotated[str, Field(pattern="^/dev/")]] = Field(default_factory=list)
     terminal: bool = Field(default=False, description="a virtual terminal of its own, as only a machine gives one")
     custody: bool = Field(default=False, description="the data of a machine's desktops, to keep it; refused anywhere else")
+    control: bool = Field(
+        default=False, description="command of a whole machine: PID 1 obeys it as it obeys root; refused anywhere else"
+    )
     network: Literal["none", "desktop", "internet", "machine"] = "none"
     shm: Size = 64 * 1024**2
     seccomp: str | None = Field(default=None, pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="a file in the folder")

@@ -123,6 +123,7 @@ class Container:
     custody: tuple[str, ...] = ()  # volumes of others that it keeps, on a machine
     desktop: str | None = None  # of a machine's, with which it is started and ended; the machine's own have none
     rests: bool = False  # not started with the machine, but when somebody wants to see its desktop
+    control: bool = False  # it commands a machine
 
     @property
     def hash(self) -> str:

@@ -114,11 +114,25 @@ def _params(use: Use, found: Found, place: Place, file: str | None) -> dict[str,
                 f"`{use.module}`, parameter `{name}`: {error}",
                 file=file,
                 line=line(file, (*place, name)),
-                hint=f"such as `{name}: {_example(declared[name].default)}`, its default",
+                hint=declared[name].summary
+                if declared[name].pattern
+                else f"such as `{name}: {_example(declared[name].default)}`, its default",
             ) from None
-        params[name] = value
+        params[name] = declared[name].taken(value)
+    _refuse_unset(use, found, params, place, file)
     _need_each_other(use, found, params, place, file)
     return params
+
+
+def _refuse_unset(use: Use, found: Found, params: dict[str, Scalar], place: Place, file: str | None) -> None:
+    for name, param in found.contract.params.items():
+        if param.required and params[name] == param.default:
+            raise ResolveError(
+                f"`{use.module}` needs its parameter `{name}`",
+                file=file,
+                line=line(file, place),
+                hint=f"`{name}`: {param.summary}",
+            )
 
 
 def _need_each_other(use: Use, found: Found, params: dict[str, Scalar], place: Place, file: str | None) -> None:

@@ -217,6 +217,7 @@ class _Resolver:
         joined = ipc if ipc not in ("private", "shareable") else None
         self._has_terminal(module)
         self._has_custody(module)
+        self._has_control(module)
         self._has_devices(module)
         self._has_network(module)
         words = self._words(module)
@@ -244,6 +245,7 @@ class _Resolver:
             pids=min(contract.limits.pids, self.desktop.limits.pids or contract.limits.pids),
             capabilities=tuple(contract.capabilities),
             devices=tuple(contract.devices),
+            control=contract.control,
             seccomp=str(Path(found.folder, contract.seccomp).resolve()) if contract.seccomp else None,
             host_files=any(share.host for share in self.desktop.shares.values()),
             ready=self._ready(module, values),
@@ -275,6 +277,13 @@ class _Resolver:
             raise ResolveError(
                 f"{module.found.id} keeps the data of a whole machine, and here is none",
                 hint="it is for a machine of containers; here `modulux backup` and `modulux export` do that",
+            )
+
+    def _has_control(self, module: Placed) -> None:
+        if module.found.contract.control and self.host.machine is None:
+            raise ResolveError(
+                f"{module.found.id} commands a whole machine, and here is none",
+                hint="it is for a machine of containers: `services:` of its file",
             )
 
     def _has_devices(self, module: Placed) -> None:

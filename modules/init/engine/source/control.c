@@ -1,5 +1,5 @@
-/* Who commands the machine: at a socket that only root can reach, a line each (command.c), and one after the other. Who keeps the machine's
- * data has a socket of its own. */
+/* Who commands the machine: at a socket that only root can reach, a line each (command.c), and one after the other. A container that may do
+ * so too (`control` in the plan) has a socket of its own for the same, and who keeps the machine's data one for less. */
 #include "init.h"
 #include "client.h"
 #include <errno.h>
@@ -11,12 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define SOCKET RUN "/control"
-#define KEEPING RUN "/keeping"
+#define COMMANDS RUN "/commands"
 #define MOST_CLIENTS 16
 #define OWED_AGAIN 0.1 /* seconds */
 
 static struct client clients[MOST_CLIENTS];
+static char keeping[] = RUN "/keeping"; /* where who keeps the machine's data comes in, in a folder that is mounted into nobody else */
 
 void answer(int file, const char *format, ...) {
   char text[2048];
@@ -113,30 +113,37 @@ static void on_client(int door, void *what) {
     close(file);
     return;
   }
-  clients[at] = (struct client){.file = file, .keeps = what != NULL};
+  clients[at] = (struct client){.file = file, .keeps = what == keeping};
   watch(file, on_line, &clients[at]);
 }
 
-static void open_door(const char *path, void *what) {
+/* `what` tells whose it is: without it, root's. */
+static void open_door(const char *folder, void *what) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   int door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-  unlink(path);
+  int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/control", folder), fits = length < (int)sizeof address.sun_path;
+  folders(folder, 0755);
+  if (fits) unlink(address.sun_path);
   mode_t before = umask(0177);
-  int failed = door < 0 || bind(door, (struct sockaddr *)&address, sizeof address) || listen(door, 16);
+  int failed = !fits || door < 0 || bind(door, (struct sockaddr *)&address, sizeof address) || listen(door, 16);
   umask(before);
-  if (!failed && what) failed = chown(path, USER, USER);
-  if (failed) return say("no commands are taken at %s: %s", path, strerror(errno));
+  if (!failed && what) failed = chown(address.sun_path, USER, USER);
+  if (failed) return say("no commands are taken at %s/control: %s", folder, fits ? strerror(errno) : "too long a name");
   watch(door, on_client, what);
 }
 
 void open_control(void) {
-  folders(RUN, 0755);
-  open_door(SOCKET, NULL);
+  open_door(RUN, NULL);
 }
 
-/* In a folder of its own, which is mounted into the one container that may have it. */
 void open_keeping(void) {
-  folders(KEEPING, 0755);
-  open_door(KEEPING "/control", KEEPING);
+  open_door(keeping, keeping);
+}
+
+/* For one container, which may then do whatever root may. */
+void open_commands(const char *name) {
+  static char commanding[] = COMMANDS;
+  char folder[256];
+  snprintf(folder, sizeof folder, COMMANDS "/%s", name);
+  if (!strchr(name, '/')) open_door(folder, commanding);
 }

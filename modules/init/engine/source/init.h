@@ -305,6 +305,7 @@ int place_laid(void);
 void open_control(void);
 double advance_answers(void);
 void open_keeping(void);
+void open_commands(const char *name);
 int act_ended(pid_t pid, int status);
 
 /* plan.c: the lines that it obeys */

@@ -18,6 +18,7 @@
  *   ready   NAME SOCKET...        its own sockets that answer when it is ready
  *   ask     NAME COMMAND...       must exit with 0 inside NAME when it is ready
  *   custody NAME                  it keeps the machine's data, and has a socket for that
+ *   control NAME                  it has a socket at which PID 1 obeys it as it obeys root
  *   needs   FILE WORD TEXT WHOSE  what the kernel must have: a file (* for any name), or a folder that is not empty, with a word in it (or -)
  *   link    PORT SOCKET           a virtual machine's serial port, by its name, leads to a socket
  *
@@ -145,6 +146,7 @@ static void obey(char *line, int at) {
   else if (!strcmp(verb, "later") && count == 2) start_later(fields[1]);
   else if (!strcmp(verb, "desktop") && count == 4) declare_desktop(fields[1], fields[2], !strcmp(fields[3], "rests"));
   else if (!strcmp(verb, "custody") && count == 2) begin_custody(), open_keeping(); /* systemd starts who asks there when this program is its service */
+  else if (!strcmp(verb, "control") && count == 2) open_commands(fields[1]);
   else if (!strcmp(verb, "needs") && count == 5) add_demand(fields + 1);
   else if (!strcmp(verb, "terminal") && count == 4) declare_terminal(fields[1], fields[2], fields[3]);
   else if (!strcmp(verb, "link") && count == 3) add_link(fields[1], fields[2]);

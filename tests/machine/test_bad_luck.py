@@ -13,10 +13,11 @@ import pytest
 from PIL import ImageChops
 from tests.support.cli import Cli
 from tests.support.damage import flip, in_store, in_system
+from tests.support.letters import font, read
 from tests.support.odd import hears, odd
 from tests.support.virtual import Virtual, colours, wait_for
 
-from modulux.machine.build import noted
+from modulux.machine.build import KERNEL, noted
 from modulux.machine.disk import beside
 from modulux.machine.firmware import variables
 from modulux.machine.install import starts
@@ -40,7 +41,8 @@ STORM = 'command: [perl, -e, "for (;;) { fork; select undef, undef, undef, 0.05 
 STATE = 256 * 1024**2
 LITTLE = {"engine": 512 * 1024**2, "systemd": 640 * 1024**2}
 MUCH = 768 * 1024**2
-BLACK = 30
+LAST = 20
+"""Of what PID 1 said: so much is on a screen whatever comes meanwhile."""
 LIBRARY = f"/usr/lib/{platform.machine()}-linux-gnu/systemd/libsystemd-core-257.so"
 
 
@@ -84,19 +86,20 @@ def is_drawn(machine: Virtual, path: Path) -> None:
 
 
 def console_is_seen(machine: Virtual, path: Path) -> None:
-    """What PID 1 said is on the first terminal: letters, grey on black."""
+    """What PID 1 said last on the serial line stands on the first terminal too, word for word."""
+    letters = font(machine.running.machine.built / KERNEL)
+
+    def seen(to: Path) -> list[bool]:
+        last = [words[:80] for _, words in machine.running.said()[-LAST:]]
+        screen = "".join(f"{line:160}" for line in read(machine.picture(to), letters))  # a long line goes on in the next
+        return [words in screen for words in last if words.isascii()]
+
     with Monitor(machine.running.machine.monitor) as qemu:
         qemu.press("ctrl", "alt", "f1")
-
-    def letters(to: Path) -> bool:
-        picture = machine.picture(to)
-        dark = sum(picture.convert("L").histogram()[:BLACK]) / (picture.size[0] * picture.size[1])
-        return 0.8 < dark < 0.995
-
-    wait_for(lambda: letters(path), "the console")
+    wait_for(lambda: all(seen(path)), f"the console: {path}")
     with Monitor(machine.running.machine.monitor) as qemu:
         qemu.press("ctrl", "alt", "f7")
-    wait_for(lambda: not letters(path.with_name("again.png")), "the desktop again")
+    wait_for(lambda: not any(seen(path.with_name("again.png"))), "the desktop again")
 
 
 def still_draws(machine: Virtual, path: Path) -> None:
@@ -241,10 +244,15 @@ def two_slots(built: Path, folder: Path) -> Path:
     return folder / "disk.img"
 
 
+def copied(disk: Path, folder: Path) -> Path:
+    """A disk of its own for a test, with the same bytes."""
+    subprocess.run(["cp", "--sparse=always", disk, folder / "disk.img"], check=True)
+    return folder / "disk.img"
+
+
 @pytest.mark.parametrize("part", ["store", "system"])
 def test_a_changed_byte_in_one_slot_has_the_other_one_started(built: Path, two_slots: Path, tmp_path: Path, part: str) -> None:
-    disk = tmp_path / "disk.img"
-    subprocess.run(["cp", "--sparse=always", two_slots, disk], check=True)
+    disk = copied(two_slots, tmp_path)
     system, store = starts(disk)[1:3]
     flip(disk, system + SUPERBLOCK if part == "system" else store + in_store(built, "/usr/bin/perl"))
     with odd(NAME, beside(two_slots), memory=MUCH, disk=disk, variables=variables(tmp_path / "firmware.fd")) as machine:
@@ -261,8 +269,7 @@ def test_a_changed_byte_in_one_slot_has_the_other_one_started(built: Path, two_s
 @pytest.mark.parametrize("init", ["systemd"], indirect=True)
 def test_a_slot_whose_systemd_cannot_live_has_the_other_one_started(built: Path, two_slots: Path, tmp_path: Path) -> None:
     """It is a library of systemd's that cannot be read: the kernel panics, and the same slot is started again, but not for ever."""
-    disk = tmp_path / "disk.img"
-    subprocess.run(["cp", "--sparse=always", two_slots, disk], check=True)
+    disk = copied(two_slots, tmp_path)
     flip(disk, starts(disk)[1] + in_system(built, LIBRARY))
     with odd(NAME, beside(two_slots), memory=MUCH, disk=disk, variables=variables(tmp_path / "firmware.fd")) as machine:
         hears(machine, "the slot a was started 3 times, and its systemd lived for none of them", 900)
@@ -302,3 +309,18 @@ def place(disk: Path, at: int, what: bytes) -> None:
     with disk.open("r+b") as file:
         file.seek(at)
         file.write(what)
+
+
+def test_a_changed_byte_of_the_system_in_one_slot_has_the_other_one_started(
+    built: Path, two_slots: Path, tmp_path: Path
+) -> None:
+    """The program hit is the one that makes the file system of the state, which is needed at this first start."""
+    disk = copied(two_slots, tmp_path)
+    flip(disk, starts(disk)[1] + in_system(built, "/usr/sbin/mke2fs"))
+    with odd(NAME, beside(two_slots), memory=MUCH, disk=disk, variables=variables(tmp_path / "firmware.fd")) as machine:
+        hears(machine, "DAMAGED: the system is not what was built")
+        hears(machine, "this slot is damaged, the other one is started")
+        wait_for(lambda: machine.serial().count("desktop ready") == 1, "the other slot's desktop", 900)
+        assert "slot\tb\trunning\tkept" in machine.ask("slots")
+        assert "NOTHING WILL BE KEPT" not in machine.serial().rpartition("the other one is started")[2]
+        is_drawn(machine, tmp_path / "screen.png")

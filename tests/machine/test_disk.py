@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import filecmp
+import os
 from pathlib import Path
 
 import pytest
 from tests.support.cli import Cli
 from tests.support.smallest import smallest
-from tests.support.virtual import PATIENCE, booted
+from tests.support.virtual import PATIENCE, Virtual, booted
 
 from modulux.machine.install import starts
 from modulux.machine.places import sockets_folder
@@ -16,6 +17,9 @@ from modulux.machine.places import sockets_folder
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3000)]
 
 NAME = "t-disk"
+SESSION = "modulux.t-idle.idle"
+SHIPPED, MORE = 64 * 1024**2, 512 * 1024**2
+"""Bytes of the state as it is built, and by which its disk is made larger."""
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +38,30 @@ def test_two_builds_are_the_same_bytes(disk: Path, tmp_path: Path) -> None:
     assert filecmp.cmp(disk, tmp_path / "disk.img", shallow=False)
 
 
-def test_the_firmware_starts_it_and_the_last_partition_grows(disk: Path) -> None:
-    with disk.open("r+b") as file:
-        file.truncate(disk.stat().st_size + 512 * 1024**2)
-    with booted(Cli("podman"), "browser", NAME, "--disk", str(disk)) as machine:
+def grow(disk: Path) -> None:
+    os.truncate(disk, disk.stat().st_size + MORE)
+
+
+def room(machine: Virtual) -> int:
+    """Bytes of the file system that homes lie on."""
+    return int(machine.inside(SESSION, "df --block-size=1 --output=size ~ | tail -n 1"))
+
+
+def test_the_firmware_starts_it_and_the_last_partition_grows_with_its_file_system(disk: Path) -> None:
+    cli = Cli("podman")
+    grow(disk)
+    with booted(cli, "browser", NAME, "--disk", str(disk)) as machine:
         said = [words for _, words in machine.running.said()]
         assert any("was grown to the disk's end" in words for words in said), said
         mounts = machine.ask("slots")
         assert "slot\ta\trunning\tkept" in mounts
+        first = room(machine)
+        assert first > 0.9 * (SHIPPED + MORE), "it was made in the grown partition"
+        machine.inside(SESSION, "echo kept > ~/letter; sync ~/letter")
+    grow(disk)
+    with booted(cli, "browser", NAME, "--disk", str(disk)) as machine:
+        assert room(machine) > first + 0.9 * MORE, "one that is there grows too"
+        assert machine.inside(SESSION, "cat ~/letter") == "kept"
 
 
 def test_a_changed_byte_is_said_and_never_read(disk: Path) -> None:

@@ -158,9 +158,15 @@ def drag(machine: Virtual, start: tuple[int, int], end: tuple[int, int]) -> None
     time.sleep(3)
 
 
-def test_one_desktop_is_on_two_screens(machine: Virtual, folder: Path) -> None:
-    drawn = [colours(p, (0, 0, *p.size)) for p in pictures(machine, folder, "screen")]
-    assert min(drawn) > 50, "a wallpaper on both"
+@pytest.mark.parametrize("desktop", [SECOND, FIRST])
+def test_one_desktop_is_on_two_screens(desktop: str, machine: Virtual, folder: Path) -> None:
+    machine.cli.run("machine", "show", NAME, desktop)
+    terminal = f"modulux.{desktop}.terminal"
+
+    def drawn() -> bool:
+        return min(colours(p, (0, 0, *p.size)) for p in pictures(machine, folder, "screen")) > 50
+
+    wait_for(drawn, "a wallpaper on both")
     centres = (640, 400), (1280 + 512, 384)
     wait_for(lambda: sum(with_window(machine, folder)) == 1, "the terminal")
     here = with_window(machine, folder).index(True)
@@ -170,10 +176,15 @@ def test_one_desktop_is_on_two_screens(machine: Virtual, folder: Path) -> None:
     for x, y in (centres[here], centres[1 - here]):
         machine.click(x / BOTH, y / 800)
     machine.type("echo clicked > ~/Documents/clicked\n")
-    wait_for(lambda: machine.inside(TERMINAL, "cat ~/Documents/clicked 2>/dev/null || true") == "clicked", "the window there")
+    wait_for(lambda: machine.inside(terminal, "cat ~/Documents/clicked 2>/dev/null || true") == "clicked", "the window there")
+
+
+def test_a_picture_of_a_screen_that_is_not_there_is_refused(machine: Virtual, folder: Path) -> None:
     refused = machine.cli.run("machine", "screenshot", NAME, "--screen", "3", status=None)
     assert refused.returncode != 0
     machine.cli.run("machine", "screenshot", NAME, "--screen", "2", "-o", str(folder / "second.png"))
+    with Image.open(folder / "second.png") as second:
+        assert second.size == SIZES[1]
 
 
 def test_a_keyboard_and_a_mouse_that_come_later_work_on_x(machine: Virtual) -> None:

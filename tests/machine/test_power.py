@@ -1,4 +1,5 @@
-"""The power goes at thirty moments of a first boot, of use and of an upgrade: what was synced is there, and the machine starts."""
+"""The power goes at thirty moments of a first boot, of use and of an upgrade, and at more of a disk's first boot, in which its table and its
+last partition grow: what was synced is there, and the machine starts."""
 
 from __future__ import annotations
 
@@ -27,6 +28,13 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(7200)]
 
 FIRST, USE, UPGRADE = 9, 13, 8
 """Moments: thirty together."""
+
+GROWING = 4
+"""More of them, in the first boot from a disk; those at which its table of partitions is written come on top."""
+
+MORE = 256 * 1024**2
+TABLE = 34 * 512
+"""Bytes that a table of partitions takes at a disk's begin, and its copy at the end."""
 
 WRITTEN = 12
 NAME, DISK = "t-power", "t-power-disk"
@@ -92,9 +100,7 @@ def test_the_power_goes_in_an_upgrade(tmp_path: Path) -> None:
     old, new, disk, before = tmp_path / "old", tmp_path / "new", tmp_path / "disk.img", tmp_path / "before.img"
     cli.run("machine", "build", *smallest(old, DISK), "-o", str(old / "built"), "--disk", str(disk), timeout=2400)
     cli.run("machine", "build", *smallest(new, DISK, "true; true"), "-o", str(new / "built"), timeout=2400)
-    firmware = variables(tmp_path / "firmware.fd")
-    facts: dict[str, Any] = {"built": old / "built", "sockets": sockets_folder(DISK), "state": None} | ALL
-    facts |= {"disk": disk, "variables": firmware}
+    facts = on_disk(old / "built", disk, tmp_path)
     with running(DISK, Machine(**facts)):
         pass  # its state has been made: what follows is about the upgrade
     shutil.copyfile(disk, before)
@@ -112,3 +118,35 @@ def test_the_power_goes_in_an_upgrade(tmp_path: Path) -> None:
             )
     assert slots[0] == "a"
     assert slots[-1] == "b"
+
+
+def on_disk(built: Path, disk: Path, folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"built": built, "sockets": sockets_folder(DISK), "state": None, "disk": disk} | ALL
+    return facts | {"variables": variables(folder / "firmware.fd")}
+
+
+def test_the_power_goes_while_a_disk_grows_at_its_first_boot(tmp_path: Path) -> None:
+    cli = Cli("podman")
+    disk, before = tmp_path / "disk.img", tmp_path / "before.img"
+    cli.run("machine", "build", *smallest(tmp_path, DISK), "-o", str(tmp_path / "built"), "--disk", str(disk), timeout=2400)
+    os.truncate(disk, disk.stat().st_size + MORE)
+    shutil.copyfile(disk, before)
+    facts = on_disk(tmp_path / "built", disk, tmp_path)
+    log = log_of(disk)
+    with running(DISK, Logged(**facts)) as machine:
+        whole = room(machine)
+        assert whole > MORE
+    done = entries(log)
+    written = disk.stat().st_size
+    tables = [at + 1 for at, e in enumerate(done) if e.size and (e.start < TABLE or e.start + e.size > written - TABLE)]
+    assert tables, "the table is written"
+    for moment in sorted({*tables, *evenly(tables[-1], len(done), GROWING)}):
+        cut(before, log, done, moment, disk)
+        with running(DISK, Machine(**facts)) as machine:
+            assert room(machine) > 0.95 * whole, f"after {moment} of {len(done)} writes"
+
+
+def room(machine: Running) -> int:
+    """Bytes of the file system that homes lie on."""
+    words = ("act", "modulux.t-idle.idle", "sh", "-c", "df --block-size=1 --output=size ~ | tail -n 1")
+    return int(ask(machine.machine.control, *words, timeout=PATIENCE)[0])

@@ -16,10 +16,12 @@ import pytest
 
 from modulux.errors import EngineError, HostError, NotReadyError
 from modulux.machine import upgrade
+from modulux.machine.build import KERNEL, START, STORE, SYSTEM
 from modulux.machine.emulator import Machine
 from modulux.machine.running import READY, Running
-from modulux.machine.upgrade import Slots, check_room, judged, read_slots, send
-from modulux.report import silent
+from modulux.machine.tools import Tools
+from modulux.machine.upgrade import Outcome, Slots, check_room, judged, read_slots, send
+from modulux.report import Event, Note, silent
 
 SAID = ["slot\ta\trunning\tkept", "slot\tb\t-\tfailed", "room\tsystem\t64", "room\tstore\t512", "room\tboot\t100"]
 
@@ -107,6 +109,27 @@ def test_a_broken_line_says_to_begin_anew(machine: Callable[[Talk], Path], tmp_p
     with pytest.raises(NotReadyError) as caught:
         send(machine(talk), "store", tmp_path / "store")
     assert "begin anew" in (caught.value.hint or "")
+
+
+def test_what_was_there_from_an_earlier_try_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (KERNEL, START, SYSTEM, STORE, "boot.efi"):
+        (tmp_path / name).write_bytes(bytes(1_500_000))
+    room = {"system": 10**9, "store": 10**9, "boot": 10**9}
+    kept = Outcome("b", "b", kept=True)
+    standing_in = {
+        "slots": lambda _: Slots("a", {"a": "kept", "b": "empty"}, room),
+        "noted": lambda _: {},
+        "boot_programs": lambda *_: [tmp_path / "boot.efi"],
+        "ask": lambda *_: [],
+        "send": lambda _, part, path: 500_000 if part == "store" else path.stat().st_size,
+        "restart": lambda *_: kept,
+    }
+    for name, does in standing_in.items():
+        monkeypatch.setattr(upgrade, name, does)
+    told: list[Event] = []
+    running = SimpleNamespace(machine=SimpleNamespace(control=None))
+    assert upgrade.upgrade(cast("Running", running), tmp_path, cast("Tools", None), told.append) == kept
+    assert [e.text for e in told if isinstance(e, Note)] == ["of the store 1.0 MB were there from an earlier try"]
 
 
 def verdict(monkeypatch: pytest.MonkeyPatch, answers: list[Slots], *, alive: bool = True) -> Any:

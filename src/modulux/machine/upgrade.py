@@ -23,7 +23,7 @@ from modulux.machine.disk import boot_programs
 from modulux.machine.far import Reached
 from modulux.machine.slots import other
 from modulux.machine.tools import Tools
-from modulux.report import Report, step
+from modulux.report import Note, Report, step
 
 PIECE = 256 * 1024
 SILENCE = 600.0
@@ -114,8 +114,11 @@ def upgrade(running: Reached, built: Path, tools: Tools, report: Report) -> Outc
         check_room(found, {part: path.stat().st_size for part, path in files.items()})
         ask(control, "clear")
         for part, path in files.items():
-            with step(report, part, f"sending the {part}, {path.stat().st_size / 1e6:.0f} MB"):
-                send(control, part, path)
+            size = path.stat().st_size
+            with step(report, part, f"sending the {part}, {size / 1e6:.0f} MB"):
+                sent = send(control, part, path)
+            if sent < size:
+                report(Note(f"of the {part} {(size - sent) / 1e6:.1f} MB were there from an earlier try"))
         ask(control, "place")
         shutil.rmtree(work, ignore_errors=True)
     return restart(running, found, report, noted(built))

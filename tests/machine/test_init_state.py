@@ -61,6 +61,24 @@ def test_one_that_was_being_made_when_the_power_went_is_made_anew(here: World, d
     assert label(disk) == "modulux-state"
 
 
+def test_one_is_made_anew_of_which_the_last_that_is_written_is_missing(here: World, disk: Path) -> None:
+    """mke2fs writes the first superblock once all else is on the disk, which may take a while."""
+    boot(here, disk)
+    here.power_off()
+    with disk.open("r+b") as file:
+        file.seek(1024)
+        file.write(bytes(1024))
+    do("sync")
+    assert disk.read_bytes()[:16384].strip(b"\0"), "the table of groups is there"
+    said = len(here.console())
+    here.start()
+    here.wait(lambda: "started one" in here.console()[said:], 30)
+    assert any("a file system was made" in line for line in here.console()[said:])
+    assert here.status()["machine"][2] == "kept"
+    here.power_off()
+    assert label(disk) == "modulux-state"
+
+
 def test_one_that_was_not_unmounted_is_checked_and_used(here: World, disk: Path) -> None:
     boot(here, disk)
     here.power_off()
@@ -100,9 +118,18 @@ def test_one_of_a_newer_system_is_not_touched(here: World, disk: Path, tmp_path:
     assert disk.read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", ["text", "btrfs", "partitions"])
+OTHERS = {
+    "text": (0, b"my notes"),
+    "btrfs": (0x10040, b"_BHRfS_M"),
+    "partitions": (512, b"EFI PART"),
+    "raid": (4096, b"\xfc\x4e\x2b\xa9"),
+    "bcache": (4120, b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
 def test_what_holds_something_else_is_left_alone(here: World, disk: Path, kind: str) -> None:
-    at, what = {"text": (0, b"my notes"), "btrfs": (0x10040, b"_BHRfS_M"), "partitions": (512, b"EFI PART")}[kind]
+    at, what = OTHERS[kind]
     with disk.open("r+b") as file:
         file.seek(at)
         file.write(what)

@@ -3,7 +3,7 @@
  *   slots                     which slots there are, and how much the other one can take
  *   clear                     the other slot cannot be started any more: it is going to be written
  *   receive PART SIZE SHA256  system, store or boot. Answered by "at OFFSET"; then the bytes from there come. What had arrived when the line
- *                             broke need not be sent again
+ *                             broke or the power went need not be sent again, but for the boot program, which lies in memory until it is placed
  *   place                     all that was received is there and is what was sent: the other slot is tried at the next start
  *   rollback                  the other slot is tried at the next start as it is */
 #include "init.h"
@@ -25,10 +25,12 @@
 
 #define RECEIVED RUN "/receive"
 #define BOOT RECEIVED "/boot.efi"
+#define NOTES "/state/receive" /* how far each slot's system and store have got */
 #define PLACED PROGRAMS "/modulux.part"
 
 static const char *const parts[] = {"system", "store", "boot", NULL};
 static const char *coming, *coming_sum; /* of the part that is being received */
+static int coming_to;
 static unsigned char bytes[256 * 1024];
 
 static int other_slot(void) {
@@ -50,21 +52,55 @@ static uint64_t room_for(const char *part) {
   return room;
 }
 
-/* How far a part has got, if it is the one with this sum; `whole` when it is known to be right. */
-static uint64_t noted(const char *part, const char *sum, int *whole) {
-  char path[128], text[160], its[65] = "", word[8] = "";
-  unsigned long long offset = 0;
-  snprintf(path, sizeof path, RECEIVED "/%s", part);
-  *whole = read_text(path, text, sizeof text) && sscanf(text, "%64s %llu %7s", its, &offset, word) == 3;
-  if (sum && strcmp(its, sum)) return *whole = 0;
-  return offset;
+static void note_path(const char *part, char *path, size_t size, const char *end) {
+  if (strcmp(part, "boot")) snprintf(path, size, NOTES "/%c/%s%s", other_slot(), part, end);
+  else snprintf(path, size, RECEIVED "/boot.note%s", end);
 }
 
-static void note(const char *part, const char *sum, uint64_t offset, const char *whole) {
+/* How far a part has got, if it is the one with this sum. */
+static uint64_t noted(const char *part, const char *sum) {
+  char path[128], text[160], its[65] = "";
+  unsigned long long offset = 0;
+  note_path(part, path, sizeof path, "");
+  return read_text(path, text, sizeof text) && sscanf(text, "%64s %llu", its, &offset) == 2 && !strcmp(its, sum) ? offset : 0;
+}
+
+static void make_sure(const char *path, int flags) {
+  int file = open(path, flags | O_RDONLY | O_CLOEXEC);
+  if (file < 0) return;
+  fsync(file);
+  close(file);
+}
+
+/* On the disk when it returns, whole or as it was. What it speaks of must be there already. */
+static void note(const char *part, const char *sum, uint64_t offset) {
+  char path[128], new[128], text[160];
+  note_path(part, path, sizeof path, "");
+  note_path(part, new, sizeof new, ".new");
+  snprintf(text, sizeof text, "%s %llu\n", sum, (unsigned long long)offset);
+  if (write_text(new, text)) return; /* a full disk costs the note, nothing else */
+  make_sure(new, 0);
+  if (rename(new, path)) return;
+  *strrchr(path, '/') = 0;
+  make_sure(path, O_DIRECTORY);
+}
+
+/* Of a part that was read from the disk as it was sent: its sum and size, for as long as the machine runs. What lies there may be another's later. */
+static int is_whole(const char *part, char sum[65], uint64_t *size) {
   char path[128], text[160];
-  snprintf(path, sizeof path, RECEIVED "/%s", part);
-  snprintf(text, sizeof text, "%s %llu%s\n", sum, (unsigned long long)offset, whole);
-  write_text(path, text);
+  unsigned long long bytes;
+  snprintf(path, sizeof path, RECEIVED "/%s.whole", part);
+  if (!read_text(path, text, sizeof text) || sscanf(text, "%64s %llu", sum, &bytes) != 2) return 0;
+  *size = bytes;
+  return 1;
+}
+
+static void call_whole(const char *part, const char *sum, uint64_t size) {
+  char path[128], text[160];
+  snprintf(path, sizeof path, RECEIVED "/%s.whole", part);
+  snprintf(text, sizeof text, "%s %llu\n", sum, (unsigned long long)size);
+  if (size) write_text(path, text);
+  else unlink(path);
 }
 
 static const char *entry_state(const struct entry *entry) {
@@ -109,29 +145,36 @@ static int clear(void) {
 }
 
 static void note_how_far(uint64_t at) {
-  note(coming, coming_sum, at, "");
+  fsync(coming_to);
+  note(coming, coming_sum, at);
 }
 
 static int receive(const char *part, uint64_t size, const char *sum) {
-  int known = 0, whole;
+  char path[128], its[65];
+  uint64_t all;
+  int known = 0;
   for (int i = 0; parts[i]; i++) known |= !strcmp(part, parts[i]);
-  if (!known || !size || strlen(sum) != 64) return tell("error receive PART SIZE SHA256\n");
+  if (!known || !size || !is_sum(sum)) return tell("error receive PART SIZE SHA256\n");
   folders(RECEIVED, 0700);
+  note_path(part, path, sizeof path, "");
+  *strrchr(path, '/') = 0;
+  folders(path, 0700);
   int file = open_part(part, O_RDWR);
   if (file < 0) return refuse("the other slot cannot be written");
   if (strcmp(part, "boot") && room_for(part) < size) return tell("error the %s of the other slot has no room for it\n", part);
-  uint64_t at = noted(part, sum, &whole);
+  if (is_whole(part, its, &all) && !strcmp(its, sum) && all == size) return tell("at\t%llu\n", (unsigned long long)size) - 1;
+  uint64_t at = noted(part, sum);
   if (at > size) at = 0;
-  if (!whole) note(part, sum, at, "");
+  call_whole(part, sum, 0);
+  note(part, sum, at); /* before anything else is written: what was noted is of another */
+  if (!strcmp(part, "boot") && ftruncate(file, size)) return refuse("there is no room for it");
   tell("at\t%llu\n", (unsigned long long)at);
   coming = part;
   coming_sum = sum;
+  coming_to = file;
   if (take(file, at, size, note_how_far)) return 1;
-  if (whole || is_what_was_sent(file, size, sum)) {
-    note(part, sum, size, " whole");
-    return 0;
-  }
-  note(part, sum, 0, "");
+  if (is_what_was_sent(file, size, sum)) return call_whole(part, sum, size), 0;
+  note(part, sum, 0);
   return tell("error what lies on the disk is not what was sent\n");
 }
 
@@ -145,17 +188,13 @@ static int copy_to_esp(uint64_t size, const char *sum) {
 
 static int place(void) {
   struct entry a, b;
-  char text[160], sum[65], to[128];
-  int whole;
-  for (int i = 0; parts[i]; i++) {
-    noted(parts[i], NULL, &whole);
-    if (!whole) return tell("error the %s has not arrived whole\n", parts[i]);
-  }
-  read_text(RECEIVED "/boot", text, sizeof text);
-  sscanf(text, "%64s", sum);
+  char sum[65], to[128];
+  uint64_t size = 0;
+  for (int i = 0; parts[i]; i++) /* the last is the boot program */
+    if (!is_whole(parts[i], sum, &size)) return tell("error the %s has not arrived whole\n", parts[i]);
   if (mount_esp(1)) return tell("error the boot programs cannot be changed\n");
   unsigned highest = read_entries(&a, &b);
-  int failed = copy_to_esp(noted("boot", sum, &whole), sum);
+  int failed = copy_to_esp(size, sum);
   sync();
   snprintf(to, sizeof to, PROGRAMS "/modulux-%u-%c+1.efi", highest + 1, other_slot());
   if (!failed) failed = rename(PLACED, to);
@@ -165,6 +204,7 @@ static int place(void) {
   errno = why;
   if (failed) return refuse("the boot program cannot be put in its place");
   remove_tree(RECEIVED);
+  remove_tree(NOTES);
   say("the slot %c is tried at the next start", other_slot());
   return 0;
 }

@@ -16,6 +16,7 @@
 #define BEING_MADE "modulux-making" /* the label until it is whole: a power cut before that loses nothing */
 #define MADE "modulux-state"
 #define FLAGS (MS_NOSUID | MS_NODEV | MS_NOATIME)
+#define BLOCK 4096
 #define GROW _IOW('f', 16, uint64_t) /* EXT4_IOC_RESIZE_FS */
 #define NEWER "it belongs to a newer system, and is left alone"
 
@@ -72,15 +73,18 @@ static enum look look_at(const char *disk, uint64_t *blocks, uint64_t *block) {
     int recover = number(super + 0x60) & 4, state = super[0x3a];
     return recover || !(state & 1) || state & 2 ? UNCLEAN : CLEAN;
   }
-  for (int i = 0; i < 4100; i++)
+  for (int i = 0; i < BLOCK; i++)
     if (head[i]) return FOREIGN;
-  /* these leave the first bytes alone: btrfs, reiserfs, a CD's file system */
+  /* these leave the first bytes alone: RAID, bcache, btrfs, reiserfs, a CD's file system */
+  if (!memcmp(head + 0x1000, "\xfc\x4e\x2b\xa9", 4) || !memcmp(head + 0x1018, "\xc6\x85\x73\xf6\x4e\x1a\x45\xca", 8)) return FOREIGN;
   if (!memcmp(head + 0x10040, "_BHRfS_M", 8) || !memcmp(head + 0x10034, "ReIsEr", 6) || !memcmp(head + 0x8001, "CD001", 5)) return FOREIGN;
   return BLANK;
 }
 
+/* It writes its superblock, with the label, after all else has reached the disk. Until then nothing may lie in the first bytes, by which a disk
+ * is called blank: so the table of groups, which lies in the second block, lies behind them. */
 static int make(const char *disk) {
-  char *argv[] = {"/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-m", "2", "-L", BEING_MADE, (char *)disk, NULL};
+  char *argv[] = {"/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "2", "-L", BEING_MADE, (char *)disk, NULL};
   double began = now();
   int failed = finish(argv); /* 2 % are left to root, so that a full disk does not stop the next start */
   if (failed) say("state: no file system could be made on %s (mke2fs: %d)", disk, failed);

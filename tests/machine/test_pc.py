@@ -1,9 +1,11 @@
 """A machine for ordinary computers (`profile: pc`), from its disk by UEFI, with what such a computer has: AHCI, e1000e, a card that Linux knows
-by itself, HD audio, keyboard and tablet by USB."""
+by itself, HD audio, keyboard and tablet by USB, and an old network card to which Linux gives firmware."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from tests.support.virtual import Virtual, colours, wait_for
 from modulux.machine.console import connect
 from modulux.machine.disk import beside
 from modulux.machine.firmware import variables
+from modulux.machine.kernel import Kernel
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -59,8 +62,25 @@ def container(module: str, desktop: str = DESKTOP) -> str:
     return f"modulux.{desktop}.{module}"
 
 
-def test_what_it_starts_from_is_small(folder: Path) -> None:
-    assert sum((folder / "built" / name).stat().st_size for name in ("kernel", "initramfs", "system.erofs")) <= MOST
+def test_what_it_starts_from_is_small_but_for_firmware(folder: Path) -> None:
+    firmware = json.loads((folder / "built/machine.json").read_text())["firmware"]
+    files = ("kernel", "initramfs", "system.erofs")
+    assert sum((folder / "built" / name).stat().st_size for name in files) - sum(firmware["bytes"].values()) <= MOST
+    assert firmware["bytes"]["system.erofs"] > 20 * 10**6
+    assert {"amdgpu", "radeon", "nouveau", "i915", "r8169"} <= set(firmware["drivers"])
+    assert firmware["without"] == []
+
+
+def test_its_system_holds_the_firmware_that_its_drivers_name(folder: Path, tmp_path: Path) -> None:
+    system = tmp_path / "system"
+    subprocess.run(["fsck.erofs", f"--extract={system}", folder / "built/system.erofs"], check=True, capture_output=True)
+    (version,) = (path.name for path in (system / "lib/modules").iterdir())
+    there = {path.relative_to(system / "lib/firmware") for path in (system / "lib/firmware").rglob("*") if path.is_file()}
+    named = Kernel(system / "lib/modules" / version).firmware("amdgpu")
+    assert len({Path(f"{name}.zst") for name in named} & there) > 0.9 * len(set(named))
+    assert Path("e100/d101m_ucode.bin.zst") in there
+    assert not list((system / "lib/firmware").glob("rtlwifi")), "no driver of the profile's asks for it"
+    assert "Advanced Micro Devices" in (system / "usr/share/doc/firmware-amd-graphics/copyright").read_text()
 
 
 def test_the_card_shows_the_desktop(machine: Virtual, tmp_path: Path) -> None:
@@ -80,6 +100,16 @@ def test_its_network_has_an_address(machine: Virtual) -> None:
     hears(machine, f"ready {container('network', NAME)}")
     network = container("network", NAME)
     wait_for(lambda: any("10.0.2.15 by DHCP" in line for line in machine.ask("log", network)), "an address")
+
+
+def test_a_device_gets_its_firmware(machine: Virtual) -> None:
+    def said() -> list[str]:
+        found = json.loads(machine.cli.run("machine", "log", NAME, "kernel", "--boot", "0", "--json", timeout=600).stdout)
+        return [one["line"] for one in found if "e100" in one["line"]]
+
+    wait_for(lambda: any("d101m_ucode.bin" in line for line in said()), "the card has asked for it")
+    wait_for(lambda: any("Loaded FW: e100/d101m_ucode.bin" in line for line in said()), "\n".join(said()), 30)
+    assert not any("Needs" in line or "failed with error" in line for line in said())
 
 
 def test_keys_arrive_in_a_terminal(machine: Virtual) -> None:

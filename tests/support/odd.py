@@ -48,9 +48,17 @@ PC = {
 """What an ordinary computer has in place of a virtual machine's devices."""
 
 
+SECOND_CARD = ["-netdev", "user,id=second,net=10.0.3.0/24,restrict=on", "-device", "i82559c,netdev=second"]
+TOLD = "io.systemd.stub.kernel-cmdline-extra"
+"""By which the boot program takes further words for the kernel (systemd-stub(7))."""
+
+
 @dataclass(frozen=True)
 class Pc(Machine):
-    """A virtual machine with the hardware of an ordinary computer; the port to ask PID 1 by is all that it has beside it."""
+    """A virtual machine with the hardware of an ordinary computer; the port to ask PID 1 by is all that it has beside it.
+
+    Its second network card is an old one, to which Linux gives firmware. Of what is given to devices the kernel is told to speak.
+    """
 
     def argv(self) -> list[str]:
         virtual = super().argv()
@@ -59,7 +67,7 @@ class Pc(Machine):
         at = words.index("qemu-xhci,id=usb") - 1  # before what is plugged into it
         usb, rest = words[at : at + 2], words[:at] + words[at + 2 :]
         first = rest.index("usb-kbd,bus=usb.0") - 1
-        return [*rest[:first], *usb, *rest[first:]]
+        return [*rest[:first], *usb, *rest[first:], *SECOND_CARD, "-smbios", f"type=11,value={TOLD}=firmware_class.dyndbg=+p"]
 
     def _card(self) -> list[str]:
         return ["-device", f"VGA,id={CARD}"]

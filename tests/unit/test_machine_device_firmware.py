@@ -227,6 +227,11 @@ def test_links_of_an_image_stay_among_firmware(tmp_path: Path) -> None:
         link("lib/firmware/twin.bin", "lib/firmware/deep/er/a.bin", tarfile.LNKTYPE)
         link("lib/firmware/climbs", "dir/../../../../../outside")
         link("lib/firmware/deep/er/x/y", "../../../dir/../a")
+        link("lib/firmware/whole", "/etc")
+        link("lib/firmware/deep/er/back", "../../flat")
+        plain("lib/firmware/flat/c.bin", b"c")
+        link("lib/firmware/astray", "deep/er/back/../../beside")  # by its words within, through the link before it not
+        link("lib/firmware/astray/made", "there")
         link("lib/modules/link", "deep")
         plain("etc/shadow", b"no")
         plain("lib/firmware/../../outside", b"no")
@@ -238,7 +243,8 @@ def test_links_of_an_image_stay_among_firmware(tmp_path: Path) -> None:
     assert (there / "away/passwd").read_bytes() == b"in it"
     assert (there / "dir/b.bin").read_bytes() == (there / "twin.bin").read_bytes() == b"a"
     links = {str(p.relative_to(there)) for p in there.rglob("*") if p.is_symlink()}
-    assert links == {"dir", "deep/er/b.bin", "deep/er/x/y"}
+    assert links == {"dir", "deep/er/b.bin", "deep/er/x/y", "deep/er/back", "astray"}
+    assert sorted(p.name for p in there.parent.iterdir()) == ["firmware"], "nothing is made beside it"
     assert sorted(p.name for p in root.iterdir()) == ["lib"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["root"]
 

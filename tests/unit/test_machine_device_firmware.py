@@ -195,6 +195,7 @@ def test_a_kernel_that_was_brought_along_has_its_own_and_says_what_it_lacks(kern
     nobody: dict[str, object] = dict.fromkeys(("catalog", "engine", "sources"))
     got = obtain_for(asks, tmp_path, **nobody, report=silent)  # type: ignore[arg-type]  # nothing is fetched or built
     assert got.firmware == (folder / "lib/firmware",)
+    assert got.licences == (folder / "usr/share/doc",)
     (line, *others) = got.bare([Needing("display/xorg", ("/dev/dri",))], asks)
     assert not others
     assert "amdgpu (amdgpu/a.bin and 1 more)" in line

@@ -139,14 +139,14 @@ def obtain_for(machine: Machine, beside: Path, *, catalog: Catalog, engine: Engi
     if machine.carried_firmware == [NONE]:
         return got
     own = tuple(folder for part in LINKED if (folder := got.folder / part).is_dir())
+    licences = (got.folder / LICENCES,) if own else ()
     found = firmware_module(machine, catalog)
     if found is None:
-        return dataclasses.replace(got, firmware=own, licences=(got.folder / LICENCES,))
+        return dataclasses.replace(got, firmware=own, licences=licences)
     known, id = found
     build(known.images([id]), known, engine, sources, report)
     folder = kept(known.reference(id), id, engine, report)
-    licences = (got.folder / LICENCES, folder / LICENCES)
-    return dataclasses.replace(got, firmware=(*own, folder / WHERE), licences=licences)
+    return dataclasses.replace(got, firmware=(*own, folder / WHERE), licences=(*licences, folder / LICENCES))
 
 
 def obtain(use: KernelUse, beside: Path, *, catalog: Catalog, engine: Engine, sources: Sources, report: Report) -> Whole:

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Cli
 from tests.support.smallest import smallest
-from tests.support.virtual import PATIENCE, booted, wait_for
+from tests.support.virtual import PATIENCE, Virtual, booted, wait_for
 
 from modulux.machine.places import disks_folder
 from modulux.machine.running import find
+from modulux.paths import shipped
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(5400)]
 
@@ -42,6 +43,8 @@ class Elsewhere:
     address: str
     cli: Cli
     stranger: Cli
+    near: Virtual
+    """The same by its port, to look at it from inside."""
 
     @property
     def port(self) -> int:
@@ -78,7 +81,7 @@ def there(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     try:
         with contextlib.ExitStack() as stack:
             machine = stack.enter_context(booted(me, "browser", name, "--disk", str(disk)))
-            found = Elsewhere(name, folder, machine.facts["modulux"], me, stranger)
+            found = Elsewhere(name, folder, machine.facts["modulux"], me, stranger, machine)
             wait_for(lambda: SERVER.format(name) in ready(found), "it lets somebody in", PATIENCE)
             yield found
             if find(name) is None:
@@ -101,7 +104,15 @@ def test_it_says_what_it_is(there: Elsewhere) -> None:
     assert (there.folder / "me/key.pub").read_text().strip() in described
     assert "state" in json.loads(there.cli.run("machine", "storage", there.address, "--json").stdout)
     if there.name == "t-ssh":  # systemd's journal is not asked
-        assert "desktop ready" in there.cli.run("machine", "log", there.address).stdout
+        wait_for(lambda: "desktop ready" in there.cli.run("machine", "log", there.address).stdout, "PID 1's words are kept")
+
+
+def test_the_server_is_held_to_the_floor(there: Elsewhere) -> None:
+    server = SERVER.format(there.name)
+    assert there.near.inside(server, "/usr/lib/modulux/floor || true") == ""
+    assert there.near.inside(server, (shipped("modules") / "service/ssh/tests/rights").read_text()) == ""
+    assert there.near.inside(server, "ls /run/modulux/machine") == "control"
+    assert there.near.inside(IDLE, "ls -d /run/modulux/machine /run/machine 2>/dev/null || true") == ""
 
 
 def test_what_needs_more_than_a_talk_is_refused(there: Elsewhere) -> None:

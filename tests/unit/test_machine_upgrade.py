@@ -127,8 +127,8 @@ def test_what_was_there_from_an_earlier_try_is_told(monkeypatch: pytest.MonkeyPa
     for name, does in standing_in.items():
         monkeypatch.setattr(upgrade, name, does)
     told: list[Event] = []
-    running = SimpleNamespace(machine=SimpleNamespace(control=None))
-    assert upgrade.upgrade(cast("Running", running), tmp_path, cast("Tools", None), told.append) == kept
+    running = Running("m", 1, cast("Machine", SimpleNamespace(control=None)), None, None)
+    assert upgrade.upgrade(running, tmp_path, cast("Tools", None), told.append) == kept
     assert [e.text for e in told if isinstance(e, Note)] == ["of the store 1.0 MB were there from an earlier try"]
 
 
@@ -188,8 +188,8 @@ def test_a_slot_has_the_time_of_its_own_trial(monkeypatch: pytest.MonkeyPatch, t
     for name in ("kernel", "initramfs", "system.erofs", "store.erofs"):
         (now / name).write_bytes(b"x")
     monkeypatch.setattr(upgrade, "boot_programs", lambda *_: [now / "kernel"])
-    machine = SimpleNamespace(control=None, built=before)
-    running = cast("Running", SimpleNamespace(name="m", machine=machine, said=list))
+    monkeypatch.setattr(Running, "said", lambda _: [])
+    running = Running("m", 1, cast("Machine", SimpleNamespace(control=None, built=before)), None, None)
     upgrade.upgrade(running, now, cast("Any", None), silent)
     upgrade.restart(running, of("a", "kept"), silent)
     assert until[0] - time.monotonic() > 3600

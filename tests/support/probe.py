@@ -13,11 +13,16 @@ command: [sh, -c, "echo a probe is here; exec sleep infinity"]
 """
 _RECIPE = "ARG BASE\nFROM ${BASE}\nUSER 0\nRUN /usr/lib/modulux/install xclip pulseaudio-utils\nUSER 1000:1000\n"
 
-TONE = (
-    "perl -e 'binmode STDOUT; print pack(q(s<*), map { my $s = 9000 * sin(6.283185307 * 440 * $_ / 48000); ($s, $s) }"
-    " 0 .. 48000 * 20)' | pacat --playback --raw --rate=48000 --channels=2 --format=s16le --latency-msec=40"
-)
-"""Plays 440 Hz for twenty seconds by PulseAudio's protocol, as most programs do."""
+
+def tone(seconds: int) -> str:
+    """Plays 440 Hz by PulseAudio's protocol, as most programs do."""
+    return (
+        "perl -e 'binmode STDOUT; print pack(q(s<*), map { my $s = 9000 * sin(6.283185307 * 440 * $_ / 48000); ($s, $s) }"
+        f" 0 .. 48000 * {seconds})' | pacat --playback --raw --rate=48000 --channels=2 --format=s16le --latency-msec=40"
+    )
+
+
+TONE = tone(20)
 
 
 def probe(folder: Path) -> Path:

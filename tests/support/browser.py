@@ -1,0 +1,42 @@
+"""Debian's Chromium, and what its pages show."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import shutil
+from collections.abc import Iterator
+
+from PIL import Image, ImageChops
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
+"""As root it has no sandbox of its own; it only ever sees our pages."""
+
+NEAR = 24
+"""Of 255: what packing a picture for the way may change a colour by."""
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    assert path, "Debian's chromium is needed: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+def shown(page: Page) -> Image.Image:
+    """The picture of a desktop that a page has."""
+    url = str(page.evaluate("document.querySelector('#screen canvas').toDataURL('image/png')"))
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")
+
+
+def alike(one: Image.Image, other: Image.Image) -> float:
+    """The share of pixels that are nearly the same."""
+    if one.size != other.size:
+        return 0.0
+    red, green, blue = (band.point(lambda by: 255 * (by > NEAR)) for band in ImageChops.difference(one, other).split())
+    return ImageChops.lighter(ImageChops.lighter(red, green), blue).histogram()[0] / (one.width * one.height)

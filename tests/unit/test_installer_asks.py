@@ -5,6 +5,7 @@ The disk is a loop device, for only of a device the kernel knows whether somebod
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -32,8 +33,6 @@ for folder in usr/bin usr/sbin lib lib64; do
   [ ! -d "/$folder" ] || mount --rbind "/$folder" "$folder"
 done
 mount -t tmpfs tmp tmp
-mount -t proc proc proc
-mount --bind cmdline proc/cmdline
 for node in null zero; do mount --bind "/dev/$node" "dev/$node"; done
 mount --bind "$2" "$3"
 exec chroot . /usr/lib/modulux/installer "/$3"
@@ -86,49 +85,91 @@ def describe(block: Path, name: str, size: int) -> None:
         (block / name / fact).write_text(f"{value}\n")
 
 
+def part(whole: Path, number: int, label: str, begin: int, size: int) -> None:
+    """A partition of a disk, as /sys shows it; in bytes."""
+    folder = whole / f"{whole.name}{number}"
+    folder.mkdir()
+    for fact, value in {"partition": number, "start": begin // 512, "size": size // 512, "uevent": f"PARTNAME={label}"}.items():
+        (folder / fact).write_text(f"{value}\n")
+    (whole.parent / folder.name).symlink_to(f"{whole.name}/{folder.name}")
+
+
+def mapped(block: Path, name: str, source: str) -> None:
+    """A device that PID 1 has made of another."""
+    (block / "dm-0/dm").mkdir(parents=True)
+    (block / "dm-0/dm/name").write_text(f"{name}\n")
+    (block / f"dm-0/slaves/{source}").mkdir(parents=True)
+
+
+@contextlib.contextmanager
+def attached(image: Path, node: Path) -> Iterator[Path]:
+    """A loop device on a file, also under another name."""
+    done = subprocess.run(["losetup", "--find", "--show", image], check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("no loop devices")
+    own = Path(done.stdout.strip())
+    try:
+        subprocess.run(["cp", "-a", own, node], check=True)
+        yield own
+    finally:
+        subprocess.run(["losetup", "--detach", own], check=False)
+
+
 @pytest.fixture
-def computer(tmp_path: Path) -> Iterator[Computer]:
+def bare(tmp_path: Path) -> Iterator[Computer]:
+    """With a disk vda, and whatever it was started from still to be told."""
     programs = ("gcc", "unshare", "losetup", "blkid")
     if os.geteuid() != 0 or not all(shutil.which(p) for p in programs):
         pytest.skip(f"needs root, {', '.join(programs)}")
     shutil.copytree(MODULE / "rootfs", tmp_path / "root")
     root, lib = tmp_path / "root", tmp_path / "root/usr/lib/modulux"
     subprocess.run(["gcc", "-std=gnu11", "-Wall", "-Werror", "-o", lib / "hold", MODULE / "source/hold.c"], check=True)
-    pieces = [
-        Piece(MIB, 0, MIB, hashlib.sha256(TABLE).hexdigest()),
-        Piece(2 * MIB, 8 * MIB, 2 * MIB, hashlib.sha256(REST).hexdigest()),
-    ]
-    listed = index(pieces, ["machine office", f"size {16 * MIB}", "drivers virtio_blk"]).encode().ljust(MIB, b"\n")
     for name in ("dev/disks", "usr/bin", "usr/sbin", "lib", "lib64", "proc", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in ("bin", "sbin"):
         (root / name).symlink_to(f"usr/{name}")
     for name in ("null", "zero", "tty3", "ttyS0"):
         (root / "dev" / name).touch()
-    (root / "dev/disks/sr0").write_bytes(bytes(AT) + listed + TABLE + REST)
-    (root / "cmdline").write_text(f"quiet modulux.medium=MODULUX_1:{AT}:{4 * MIB}\n")
-    block = root / "sys/class/block"
-    describe(block, "sr0", 64 * MIB)
-    describe(block, "vda", 24 * MIB)
-    for fact in ("dm/name", "slaves/sr0"):
-        (block / "dm-0" / fact).parent.mkdir(parents=True)
-    (block / "dm-0/dm/name").write_text("medium-2048\n")
-    (block / "dm-0/slaves/sr0").touch()
-    image = tmp_path / "disk.img"
-    image.write_bytes(b"old" * (8 * MIB))
-    attached = subprocess.run(["losetup", "--find", "--show", image], check=False, capture_output=True, text=True)
-    if attached.returncode:
-        pytest.skip("no loop devices")
-    node = Path(attached.stdout.strip())
-    subprocess.run(["cp", "-a", node, root / "dev/disks/vda"], check=True)
-    made = Computer(root, node, [])
-    yield made
-    for place in made.places:
-        place.process.kill()
-        place.process.wait()
-        os.close(place.keys)
-        os.close(place.terminal)
-    subprocess.run(["losetup", "--detach", node], check=False)
+    describe(root / "sys/class/block", "vda", 24 * MIB)
+    (tmp_path / "disk.img").write_bytes(b"old" * (8 * MIB))
+    with attached(tmp_path / "disk.img", root / "dev/disks/vda") as disk:
+        made = Computer(root, disk, [])
+        yield made
+        for place in made.places:
+            place.process.kill()
+            place.process.wait()
+            os.close(place.keys)
+            os.close(place.terminal)
+
+
+@pytest.fixture
+def computer(bare: Computer) -> Computer:
+    """Started from a CD."""
+    pieces = [
+        Piece(MIB, 0, MIB, hashlib.sha256(TABLE).hexdigest()),
+        Piece(2 * MIB, 8 * MIB, 2 * MIB, hashlib.sha256(REST).hexdigest()),
+    ]
+    listed = index(pieces, ["machine office", f"size {16 * MIB}", "drivers virtio_blk"]).encode().ljust(MIB, b"\n")
+    (bare.root / "dev/disks/sr0").write_bytes(bytes(AT) + listed + TABLE + REST)
+    (bare.root / "proc/cmdline").write_text(f"quiet modulux.medium=MODULUX_1:{AT}:{4 * MIB}\n")
+    describe(bare.root / "sys/class/block", "sr0", 64 * MIB)
+    mapped(bare.root / "sys/class/block", "medium-2048", "sr0")
+    return bare
+
+
+@pytest.fixture
+def running(bare: Computer, tmp_path: Path) -> Iterator[Computer]:
+    """Started from the disk vdb, which has slots and something to keep."""
+    block, image = bare.root / "sys/class/block", tmp_path / "slots.img"
+    image.write_bytes(TABLE + b"e" * (2 * MIB) + b"s" * (3 * MIB) + b"b" * MIB + b"kept" * (3 * MIB) + bytes(MIB))
+    describe(block, "vdb", 20 * MIB)
+    labels = [("modulux-esp", 2), ("modulux-system-a", 3), ("modulux-system-b", 1), ("modulux-state", 12)]
+    for number, (label, size) in enumerate(labels):
+        part(block / "vdb", number + 1, label, MIB + MIB * sum(other[1] for other in labels[:number]), size * MIB)
+    mapped(block, "system", "vdb2")
+    (bare.root / "proc/cmdline").write_text("modulux.slot=a modulux.system=PARTLABEL=modulux-system-a\n")
+    with attached(image, bare.root / "dev/disks/vdb"):
+        yield bare
 
 
 def test_both_are_asked_and_only_who_confirms_first_is_obeyed(computer: Computer) -> None:
@@ -171,3 +212,36 @@ def test_nothing_is_written_unless_the_name_is_typed_twice(computer: Computer) -
     place.until("Which disk.*: ")
     place.answer("sr0", "sr0: the medium that this was started from")
     assert computer.disk.read_bytes() == before
+
+
+def test_a_machine_on_a_disk_gives_another_all_but_what_it_keeps(running: Computer) -> None:
+    place = running.asked_at("tty3")
+    listed = place.until("Which disk.*: ")
+    assert re.search("vdb .*(\r\n.*vdb[0-9].*)*\r\n *NOT this one: the disk that this was started from", listed), listed
+    place.answer("vdb", "vdb: the disk that this was started from")
+    place.until("Which disk.*: ")
+    place.answer("vda", "again to go on: ")
+    said = place.answer("vda", "INSTALLED: vda[^?]*the same names")
+    assert "take the disk out" in said
+    assert running.disk.read_bytes()[: 8 * MIB] == TABLE + b"e" * (2 * MIB) + b"s" * (3 * MIB) + b"b" * MIB + bytes(MIB)
+    assert b"kept" not in running.disk.read_bytes()
+
+
+def test_a_disk_smaller_than_the_running_ones_partitions_is_refused(running: Computer) -> None:
+    (running.root / "sys/class/block/vda/size").write_text(f"{18 * MIB // 512}\n")
+    running.asked_at("tty3").until("NOT this one: too small: 0.0 GB are needed[^?]*Which disk")
+
+
+def test_a_disk_with_another_driver_than_the_running_ones_is_refused(running: Computer) -> None:
+    (running.root / "proc/modules").write_text("ahci 1 0 - Live 0x0\n")
+    module = running.root / "sys/class/block/vda/device/driver/module"
+    module.parent.mkdir()
+    module.symlink_to("/sys/module/ahci")
+    running.asked_at("tty3").until("NOT this one: it has another driver.*: ahci\r")
+
+
+def test_who_was_started_from_neither_has_nothing_to_install_and_says_so_where_he_is_asked(bare: Computer) -> None:
+    (bare.root / "proc/cmdline").write_text("quiet\n")
+    place = bare.asked_at("tty3")
+    place.until("nothing to install")
+    assert place.process.wait(30) == 0

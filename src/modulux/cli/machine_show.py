@@ -15,7 +15,7 @@ def show_desktop(name: str, desktop: str | None = None, *, common: Common | None
     name
         the machine's name, or ssh://HOST of one elsewhere
     desktop
-        a desktop's name, `login`, or a terminal's number; without it those that there are
+        a desktop's name, `login`, `installer`, or a terminal's number; without it those that there are
     """
     from modulux.cli.reach import reached
     from modulux.machine.terminals import chosen, show, terminals

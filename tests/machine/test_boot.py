@@ -171,10 +171,11 @@ def used(machine: Virtual) -> int:
 
 
 def test_it_uses_little_memory(machine: Virtual) -> None:
-    """No figure is asked of a busy computer's timing, but memory does not depend on it. As `machine bench`: Xfce without an application."""
+    """No figure is asked of a busy computer's timing, but memory does not depend on it. As `machine bench`: Xfce without an application;
+    that is to have 350 MB right after its start, and 20 more are for what the tests before this one have left."""
     for module in ("terminal", "probe"):
         machine.ask("stop", in_desktop(module))
-    wait_for(lambda: used(machine) <= 350 * MB, "at most 350 MB with Xfce idle")
+    wait_for(lambda: used(machine) <= (350 + 20) * MB, "little memory with Xfce idle")
     for module in ("terminal", "probe"):
         machine.ask("start", in_desktop(module))
 

@@ -207,17 +207,20 @@ def used(machine: Virtual) -> int:
 
 
 def test_it_uses_little_memory(machine: Virtual, init: str) -> None:
-    """No figure is asked of a busy computer's timing, but memory does not depend on it. As `machine bench`: Xfce without an application."""
+    """No figure is asked of a busy computer's timing, but memory does not depend on it. As `machine bench`: Xfce without an application;
+    that is to have 350 MB right after its start, and 20 more are for what the tests before this one have left."""
     for module in ("terminal", "probe"):
         machine.ask("stop", in_desktop(module))
-    most = 350 + (0 if init == "engine" else SYSTEMD)
+    most = 350 + 20 + (0 if init == "engine" else SYSTEMD)
     wait_for(lambda: used(machine) <= most * MB, f"at most {most} MB with Xfce idle")
     for module in ("terminal", "probe"):
         machine.ask("start", in_desktop(module))
 
 
-def test_what_is_booted_is_small(machine: Virtual) -> None:
-    """All but what the test's own module adds to the store."""
+def test_what_is_booted_is_small(machine: Virtual, init: str) -> None:
+    """All but what the test's own module adds to the store. With `init: systemd` there are systemd and Podman, too."""
+    if init == "systemd":
+        pytest.skip("the aim is for our own PID 1")
     size = {part: (machine.running.machine.built / part).stat().st_size for part in (KERNEL, START, SYSTEM, STORE)}
     lines = [line.split("\t") for line in machine.ask("plan") if line.startswith("layers\t")]
     layers = {name: set(ids.split(":")) for _, name, ids in lines}

@@ -107,8 +107,8 @@ def test_a_device_gets_its_firmware(machine: Virtual) -> None:
         found = json.loads(machine.cli.run("machine", "log", NAME, "kernel", "--boot", "0", "--json", timeout=600).stdout)
         return [one["line"] for one in found if "e100" in one["line"]]
 
-    wait_for(lambda: any("d101m_ucode.bin" in line for line in said()), "the card has asked for it")
-    wait_for(lambda: any("Loaded FW: e100/d101m_ucode.bin" in line for line in said()), "\n".join(said()), 30)
+    wait_for(lambda: any("d101s_ucode.bin" in line for line in said()), "the card has asked for it")
+    wait_for(lambda: any("Loaded FW: e100/d101s_ucode.bin" in line for line in said()), "\n".join(said()), 30)
     assert not any("Needs" in line or "failed with error" in line for line in said())
 
 

@@ -48,7 +48,7 @@ PC = {
 """What an ordinary computer has in place of a virtual machine's devices."""
 
 
-SECOND_CARD = ["-netdev", "user,id=second,net=10.0.3.0/24,restrict=on", "-device", "i82559c,netdev=second"]
+SECOND_CARD = ["-netdev", "user,id=second,net=10.0.3.0/24,restrict=on", "-device", "i82559er,netdev=second"]
 TOLD = "io.systemd.stub.kernel-cmdline-extra"
 """By which the boot program takes further words for the kernel (systemd-stub(7))."""
 

@@ -133,7 +133,7 @@ LEAST_STATE = 64 * 1024**2
 """Bytes. The file system that PID 1 makes, with its journal, takes 2 MB; homes, the log and updates are to have room too."""
 
 LEAST_MEMORY = 256 * 1024**2
-"""Bytes in which the smallest machine comes up: kernel and start-up archive unpacked (some 100 MB), PID 1, a few containers."""
+"""Bytes; reckoned, not tried: kernel and start-up archive unpacked (some 100 MB), PID 1, a few containers."""
 
 
 def large_state(size: int) -> int:

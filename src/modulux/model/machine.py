@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -136,26 +137,19 @@ LEAST_MEMORY = 256 * 1024**2
 """Bytes; reckoned, not tried: kernel and start-up archive unpacked (some 100 MB), PID 1, a few containers."""
 
 
-def large_state(size: int) -> int:
-    """The size, if a state fits into it.
+def at_least(least: int, fault: str, hint: str) -> Callable[[int], int]:
+    """Gives sizes back that are large enough, and raises a ValueError with these words for others."""
 
-    Raises:
-        ValueError: it does not.
-    """
-    if size < LEAST_STATE:
-        raise ValueError("is too small for what a machine keeps", "at least 64m, such as 4g")
-    return size
+    def enough(size: int) -> int:
+        if size < least:
+            raise ValueError(fault, hint)
+        return size
+
+    return enough
 
 
-def enough_memory(size: int) -> int:
-    """The size, if a machine boots in it.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if size < LEAST_MEMORY:
-        raise ValueError("is too little memory to boot in", "at least 256m, and 512m with a desktop such as Xfce")
-    return size
+large_state = at_least(LEAST_STATE, "is too small for what a machine keeps", "at least 64m, such as 4g")
+enough_memory = at_least(LEAST_MEMORY, "is too little memory to boot in", "at least 256m, and 512m with a desktop such as Xfce")
 
 
 def log_or_none(value: object) -> object:

@@ -27,10 +27,12 @@ def runs(run: Path) -> None:
     (run / "one.cid").write_text("of no matter\n")
 
 
-def ends(run: Path, how: str) -> None:
+def ends(run: Path, how: str, after: float = 0) -> None:
+    """Podman forgets it first; after so many seconds its unit notes how it ended."""
+    (run / "one.cid").unlink(missing_ok=True)
+    time.sleep(after)
     with (run / "one.ends").open("a") as notes:
         notes.write(f"{how}\n")
-    (run / "one.cid").unlink(missing_ok=True)
 
 
 def test_a_command_that_dies_again_and_again_inside_is_said_with_what_the_journal_has_of_it(here: World) -> None:
@@ -48,14 +50,35 @@ def test_one_that_ends_or_cannot_be_started_again_and_again_is_said(here: World)
     run = watched(here)
     runs(run)
     here.hears("started one")
-    ends(run, "exit-code 7")
+    ends(run, "exit-code 7", after=1.5)
     here.hears("one ended with 7")
+    time.sleep(1)
+    assert not any("cannot be started" in line for line in here.console())
     for _ in range(2):
         said = len(here.console())
         ends(run, "exit-code 125")
         here.wait(lambda said=said: any("one cannot be started" in line and "125" in line for line in here.console()[said:]))  # type: ignore[misc]
     here.hears("one DIES AGAIN AND AGAIN: 3 times")
     here.hears("one: nothing to live for")
+
+
+def test_one_whose_end_nobody_notes_is_gone_after_a_while(here: World) -> None:
+    run = watched(here)
+    runs(run)
+    here.hears("started one")
+    (run / "one.cid").unlink()
+    here.hears("one ended with 0", 30)
+
+
+def test_with_the_machine_it_is_stopped_and_has_not_failed(here: World) -> None:
+    run = watched(here)
+    runs(run)
+    here.hears("started one")
+    assert here.ask("poweroff") == ["ok"]
+    ends(run, "success 0", after=1)
+    here.hears("stopped one")
+    time.sleep(1)
+    assert not any("cannot be started" in line or "ended with" in line for line in here.console())
 
 
 def test_one_that_is_told_to_end_and_to_start_has_not_died(here: World) -> None:

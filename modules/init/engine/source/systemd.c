@@ -26,6 +26,7 @@
 #define JOURNALCTL "/usr/bin/journalctl"
 #endif
 #define LOOK 0.3  /* seconds between looks at who runs */
+#define WORD 20   /* seconds that a unit may take to note how it ended, once Podman has forgotten the container */
 #define LOOP_AT 3 /* deaths in a row, then twice as many, and so on */
 #define FIRST_SIGNAL 34 /* systemd's SIGRTMIN; the C library's of this program is another */
 
@@ -112,14 +113,25 @@ static void has_died(struct job *job, double ran) {
   say_last_words(job);
 }
 
+/* It has ended; with what, its unit notes after Podman. Whether that is there, or will not come. */
+static int end_is_noted(struct job *job) {
+  if (ends_of(job, NULL) != job->ends) return 1;
+  if (!job->deadline) job->deadline = now() + WORD;
+  return now() >= job->deadline;
+}
+
 static void is_gone(struct job *job) {
   int code = 0;
   double ran = now() - job->began;
   job->ends = ends_of(job, &code);
-  say("%s ended with %d after %.1f s", job->name, code, ran);
-  job->phase = WAITING;
+  job->phase = ending ? ENDED : WAITING;
   job->ready = job->answered = 0;
   forget_answers(job->answers);
+  if (ending) {
+    say("stopped %s", job->name);
+    return;
+  }
+  say("%s ended with %d after %.1f s", job->name, code, ran);
   if (!job->again && (job->restart == 'n' || (job->restart == 'f' && !code))) job->wanted = 0;
   if (job->wanted && !job->again) has_died(job, ran);
   job->again = 0;
@@ -180,13 +192,14 @@ static void start_all_else(void) {
 double advance_watched(struct job *job) {
   ino_t note = note_of(job);
   if (job->phase == CLEANING) return NEVER; /* systemctl stops it */
-  if (job->phase == RUNNING && note != job->note) is_gone(job);
+  if (job->phase == RUNNING && note != job->note && end_is_noted(job)) is_gone(job);
   if (!note && job->wanted && job->phase == WAITING) look_for_failed_start(job);
   if (note && job->wanted && job->phase != RUNNING) {
     job->phase = RUNNING;
     job->ends = ends_of(job, NULL);
     job->note = note;
     job->began = now();
+    job->deadline = 0;
     job->starts++;
     say("started %s", job->name);
   }

@@ -6,10 +6,21 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from tests.support.pid1 import LIVES, LOOK, World
 
 WATCH = "exec /machine/init watch"
 DIES = "exit 127"
+ENDS = """
+sleep 100 & container=$!
+(while kill -0 $container 2>/dev/null; do sleep 0.1; done; sleep 0.5; echo cleared up >/run/conmon) & conmon=$!
+echo $container >/run/one.pid; echo 0123abcd >/run/one.cid
+MAINPID=$conmon /machine/init end one
+echo $? >/run/code; cp /run/conmon /run/before
+SERVICE_RESULT=exit-code EXIT_STATUS=143 /machine/init ended one
+exec /machine/init watch
+"""
+"""A unit is stopped, whose main process does what conmon does."""
 
 
 def watched(here: World) -> Path:
@@ -79,6 +90,23 @@ def test_with_the_machine_it_is_stopped_and_has_not_failed(here: World) -> None:
     here.hears("stopped one")
     time.sleep(1)
     assert not any("cannot be started" in line or "ended with" in line for line in here.console())
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_unit_ends_with_its_container_and_is_cleared_up_after(here: World, deaf: bool) -> None:
+    here.systemd(ENDS)
+    here.plan("run one always")
+    here.container("0123abcd", deaf=deaf)
+    here.start()
+    run = here.inside / "run"
+    here.wait((run / "machine/control").exists)
+    assert (run / "code").read_text() == "0\n"
+    assert (run / "before").read_text() == "cleared up\n"
+    assert [n.words for n in here.noted("kill")] == [
+        ["kill", "0123abcd", how] for how in (["TERM", "KILL"] if deaf else ["TERM"])
+    ]
+    assert (run / "one.ends").read_text() == "exit-code 143\n"
+    assert not (run / "one.cid").exists()
 
 
 def test_one_that_is_told_to_end_and_to_start_has_not_died(here: World) -> None:

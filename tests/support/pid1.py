@@ -54,7 +54,7 @@ import json, os, signal, socket, sys, time
 words = [w for w in sys.argv[1:] if w != "--cgroup-manager=cgroupfs"]
 if words == ["--version"]:
     sys.exit(0)
-verb, name = words[0], words[-1] if words[0] != "exec" else words[3]
+verb, name = words[0], words[{"exec": 3, "kill": 1}.get(words[0], -1)]
 def note(*what):
     with open("/run/noted", "a") as file:
         file.write(json.dumps([time.monotonic(), *what]) + "\n")
@@ -77,6 +77,8 @@ if verb == "exec":
             pass
     codes = how.get("exec", [0])
     sys.exit(codes[min(asked, len(codes) - 1)])
+if verb == "kill" and not (how.get("deaf") and words[2] == "TERM"):
+    os.kill(int(open("/run/one.pid").read()), getattr(signal, "SIG" + words[2]))
 if verb != "run":
     sys.exit(0)
 time.sleep(how.get("startup", 0))
@@ -142,6 +144,7 @@ def compile_pid1(folder: Path, **changed: float) -> Path:
         "STILL_TIME": STILL_TIME,
         "DISK_TIME": DISK_TIME,
         "LIVES": LIVES,
+        "TO_END": 1,
         **changed,
     }
     places = {"RUNTIME": "crun", "GROUPS": "groups", "SYSTEMD": "systemd", "JOURNALCTL": "journalctl", "SYSTEMCTL": "systemctl"}

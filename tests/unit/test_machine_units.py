@@ -102,11 +102,13 @@ def test_who_dies_in_a_loop_is_started_ever_later_and_never_given_up() -> None:
         assert {"StartLimitIntervalSec=0", "RestartSec=1", "RestartSteps=6", "RestartMaxDelaySec=60"} <= set(lines)
 
 
-def test_a_unit_notes_what_is_said_of_its_container_when_it_ends() -> None:
-    lines = UNITS["modulux-openbox-xorg.container"]
-    (noted,) = [line for line in lines if line.startswith("ExecStopPost=")]
-    assert noted == "ExecStopPost=-/bin/sh -c 'echo $SERVICE_RESULT $EXIT_STATUS >> /run/modulux-openbox-xorg.ends'"
-    assert any("--pidfile=/run/modulux-openbox-xorg.pid" in line for line in lines)
+def test_a_unit_leaves_how_it_ends_to_what_is_for_all_of_them() -> None:
+    for name, lines in UNITS.items():
+        assert name.startswith("modulux-")
+        assert not any(line.startswith(("ExecStop=", "ExecStopPost=")) for line in lines)
+        assert any(f"--pidfile=/run/{name.removesuffix('.container')}.pid" in line for line in lines)
+    for_all = (shipped("modules") / "init/systemd/rootfs/etc/systemd/system/modulux-.service.d/end.conf").read_text()
+    assert "ExecStop=\nExecStop=-/run/init end %N\nExecStopPost=\nExecStopPost=-/run/init ended %N\n" in for_all
 
 
 def test_the_picture_comes_first_where_the_processor_is_busy() -> None:

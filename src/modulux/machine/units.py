@@ -79,9 +79,8 @@ def unit(c: Container, image: ImageFacts, kept: Collection[str], *, wanted_by: s
                 ("RestartSteps", "6"),
                 ("RestartMaxDelaySec", "60"),
                 ("TimeoutStartSec", "300"),
-                ("TimeoutStopSec", "15"),
+                ("TimeoutStopSec", "45"),  # more than `init end` may take
                 ("CPUWeight", str(shares(c) * WEIGHT // SHARE)),
-                ("ExecStopPost", _note_of_its_end(c)),
             ],
             **({"Install": [("WantedBy", wanted_by)]} if wanted_by else {}),
         }
@@ -91,11 +90,6 @@ def unit(c: Container, image: ImageFacts, kept: Collection[str], *, wanted_by: s
 def filter_of(c: Container) -> bytes | None:
     """The filter of a module that has one of its own; the others have Podman's."""
     return Path(c.seccomp).read_bytes() if c.seccomp else None
-
-
-def _note_of_its_end(c: Container) -> str:
-    """For the program that watches: how often, and with what."""
-    return f"-/bin/sh -c 'echo $SERVICE_RESULT $EXIT_STATUS >> /run/{stem(c.name)}.ends'"
 
 
 def _unit(c: Container) -> Lines:

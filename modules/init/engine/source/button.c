@@ -1,6 +1,7 @@
 /* The power button, as the kernel shows it: an input device with that key which is no keyboard. */
 #include "init.h"
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/input.h>
 #include <stdint.h>
 #include <string.h>
@@ -50,4 +51,12 @@ void look_for_button(const char *node) {
   strcpy(buttons[at].node, node);
   buttons[at].file = file;
   watch(file, on_key, &buttons[at]);
+}
+
+/* Those that were there before anybody listened to news of devices. */
+void look_for_buttons(void) {
+  glob_t found = {0};
+  glob("/dev/input/event*", GLOB_NOSORT, NULL, &found);
+  for (size_t i = 0; i < found.gl_pathc; i++) look_for_button(found.gl_pathv[i]);
+  globfree(&found);
 }

@@ -44,7 +44,7 @@ static void give(const char *path) {
   struct stat facts;
   if (lstat(path, &facts) || S_ISDIR(facts.st_mode) || S_ISLNK(facts.st_mode)) return; /* udevd makes folders of links there */
   if (chown(path, USER, USER) || chmod(path, 0660)) say("%s cannot be given to user %d: %s", path, USER, strerror(errno));
-  if (!under_systemd) look_for_button(path); /* its logind does */
+  look_for_button(path);
 }
 
 static int usable(const struct folder *folder) {
@@ -179,7 +179,7 @@ static void news(const char *text, size_t length) {
       if (disk) name_disks();
       give(path);
     }
-    if (!under_systemd && !strncmp(path, "/dev/input/", 11)) look_for_button(path);
+    if (!strncmp(path, "/dev/input/", 11)) look_for_button(path);
   }
 }
 

@@ -168,6 +168,7 @@ int know_drivers(void); /* whether there are any */
 void load_for(char **aliases, int count);
 int modprobe(const char *name);
 void look_for_button(const char *node);
+void look_for_buttons(void);
 
 /* coldplug.c: drivers for what was there from the first */
 #define MOST_ALIASES 4096
@@ -307,6 +308,10 @@ double advance_answers(void);
 void open_keeping(void);
 void open_commands(const char *name);
 int act_ended(pid_t pid, int status);
+
+/* unit.c: what systemd runs for a unit; whether it failed */
+int end_unit(const char *unit);
+int note_end_of_unit(const char *unit);
 
 /* plan.c: the lines that it obeys */
 void read_plan(void);

@@ -156,6 +156,7 @@ static int watch_machine(void) {
   know_state();
   open_loop();
   open_devices();
+  look_for_buttons();
   open_control();
   begin_slot();
   read_plan();
@@ -202,6 +203,8 @@ static void first_mounts(void) {
 int main(int count, char **words) {
   if (strstr(words[0], "modprobe")) return count > 1 ? modprobe(words[count - 1]) != 0 : 1;
   if (count > 1 && !strcmp(words[1], "watch")) return watch_machine();
+  if (count > 2 && !strcmp(words[1], "end")) return end_unit(words[2]);
+  if (count > 2 && !strcmp(words[1], "ended")) return note_end_of_unit(words[2]);
   if (getpid() != 1) return fprintf(stderr, "init: this is PID 1 of a machine\n"), 1;
   umask(022);
   setenv("PATH", "/usr/bin:/usr/sbin:/bin:/sbin", 1);

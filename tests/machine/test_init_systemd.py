@@ -12,7 +12,7 @@ from tests.support.pid1 import LIVES, LOOK, World
 WATCH = "exec /machine/init watch"
 DIES = "exit 127"
 ENDS = """
-sleep 100 & container=$!
+%ssleep 100 & container=$!
 (while kill -0 $container 2>/dev/null; do sleep 0.1; done; sleep 0.5; echo cleared up >/run/conmon) & conmon=$!
 echo $container >/run/one.pid; echo 0123abcd >/run/one.cid
 MAINPID=$conmon /machine/init end one
@@ -92,12 +92,26 @@ def test_with_the_machine_it_is_stopped_and_has_not_failed(here: World) -> None:
     assert not any("cannot be started" in line or "ended with" in line for line in here.console())
 
 
+def test_with_the_machine_nobody_clears_up(here: World) -> None:
+    here.systemd(ENDS % "mkdir -p /run/machine; : >/run/machine/ending; ")
+    here.plan("run one always")
+    here.start()
+    here.hears("systemd takes over", 30)
+    run = here.inside / "run"
+    here.wait((run / "machine/control").exists)
+    assert (run / "code").read_text() == "0\n"
+    assert [n.words for n in here.noted("kill")] == [["kill", "0123abcd", "TERM"]]
+    time.sleep(1)
+    assert not (run / "conmon").exists()
+
+
 @pytest.mark.parametrize("deaf", [False, True])
 def test_a_unit_ends_with_its_container_and_is_cleared_up_after(here: World, deaf: bool) -> None:
-    here.systemd(ENDS)
+    here.systemd(ENDS % "")
     here.plan("run one always")
     here.container("0123abcd", deaf=deaf)
     here.start()
+    here.hears("systemd takes over", 30)
     run = here.inside / "run"
     here.wait((run / "machine/control").exists)
     assert (run / "code").read_text() == "0\n"

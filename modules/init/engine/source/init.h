@@ -310,6 +310,7 @@ void open_commands(const char *name);
 int act_ended(pid_t pid, int status);
 
 /* unit.c: what systemd runs for a unit; whether it failed */
+#define AT_THE_END RUN "/ending" /* there while the machine ends */
 int end_unit(const char *unit);
 int note_end_of_unit(const char *unit);
 

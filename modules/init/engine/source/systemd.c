@@ -246,8 +246,9 @@ char **last_words(const char *name, int lines) {
 
 /* `how` is what reboot(2) would be told. */
 void end_by_systemd(int how) {
+  write_text(AT_THE_END, "");
   ender = tell_systemd("--no-block", how == RB_POWER_OFF ? "poweroff" : "reboot", NULL);
-  if (ender < 0) ending = 0;
+  if (ender < 0) ending = 0, unlink(AT_THE_END);
 }
 
 /* Whether it was that who was to end the machine; he may have failed. */

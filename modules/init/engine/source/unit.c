@@ -1,9 +1,10 @@
 /* What systemd runs beside a unit of Podman's: to end its container (`init end UNIT`), and once that has ended (`init ended UNIT`). Podman
  * would start itself three times for that, half a minute for each of a dozen containers in an emulated machine. As it is, it is started
- * once, by conmon, which is the unit's main process and has it clear up. */
+ * once, by conmon, which is the unit's main process and has it clear up; and not at all when the machine ends. */
 #include "init.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,10 @@ int end_unit(const char *unit) {
   int noted = read_text(path, id, sizeof id);
   snprintf(path, sizeof path, "/run/%s.pid", unit);
   if (!main_process || !noted || !read_text(path, first, sizeof first)) return 0; /* systemd ends what there is */
-  int container = handle_of(first), keeper = handle_of(main_process);
+  int container = handle_of(first), keeper = handle_of(main_process), last = !access(AT_THE_END, F_OK);
+  if (last) kill(atoi(main_process), SIGSTOP); /* all that there is to clear up lies in memory */
   if (!signal_container(id, "TERM") && !ends_within(container, TO_END)) signal_container(id, "KILL");
+  if (last) kill(atoi(main_process), SIGKILL);
   return !ends_within(keeper, TO_CLEAR_UP);
 }
 

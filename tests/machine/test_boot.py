@@ -40,7 +40,7 @@ memory: 1g
 OUTSIDE = {
     "engine": ({"init"}, {"crun", "link"}),
     "systemd": (
-        {"systemd", "systemd-journal", "systemd-udevd", "dbus-broker-lau", "dbus-broker", "init", "conmon"},
+        {"systemd", "systemd-journal", "systemd-udevd", "init", "conmon"},
         {"link", "podman", "(udev-worker)"},
     ),
 }

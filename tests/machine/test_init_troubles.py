@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 
 from tests.support.pid1 import LOOK, World
@@ -85,3 +86,21 @@ def test_one_that_dies_does_not_keep_it_from_saying_who_is_not_ready(here: World
     here.plan("run loop always", "run session always /run/x0", "after session loop")
     here.start()
     here.hears("not ready yet:", 120)
+
+
+def test_a_full_state_is_said_but_not_where_it_has_been_taken_off(here: World) -> None:
+    """What is seen in its place then is the system, which has no room and is read-only."""
+    here.plan("run one always")
+    here.container("one")
+    here.start()
+    here.hears("planned")
+
+    def there(script: str) -> None:
+        subprocess.run(["nsenter", f"--target={here.pid}", "--mount", "--root", "sh", "-c", script], check=True)
+
+    there("mkdir /run/full; mount -t tmpfs -o size=64k full /run/full; dd if=/dev/urandom of=/run/full/all 2>/dev/null; :")
+    there("mount -o remount,ro /run/full && mount --bind /run/full /state")
+    time.sleep(4 * LOOK)
+    assert not any("state: FULL" in line for line in here.console())
+    there("umount /state && mount -o remount,rw /run/full && mount --bind /run/full /state")
+    here.hears("state: FULL, 0 of 0 MB are left")

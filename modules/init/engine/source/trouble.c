@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -115,10 +116,8 @@ static void look_at_limits(struct job *job, struct trouble *trouble) {
 
 static void look_for_room(void) {
   static int full;
-  static typeof(((struct statfs *)0)->f_type) kind; /* another one: it has been unmounted, since the machine ends */
   struct statfs facts;
-  if (statfs("/state", &facts) || !facts.f_blocks || (kind && facts.f_type != kind)) return;
-  kind = facts.f_type;
+  if (statfs("/state", &facts) || !facts.f_blocks || facts.f_flags & ST_RDONLY) return; /* or it has been taken off: then it is the system that is seen */
   unsigned long long left = (unsigned long long)facts.f_bavail * facts.f_bsize, size = (unsigned long long)facts.f_blocks * facts.f_bsize;
   unsigned long long least = size / 50 < ROOM ? size / 50 : ROOM;
   int now_full = left < (full ? 2 * least : least) || (facts.f_files && !facts.f_ffree);

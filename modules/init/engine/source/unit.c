@@ -1,6 +1,6 @@
 /* What systemd runs beside a unit of Podman's: to end its container (`init end UNIT`), and once that has ended (`init ended UNIT`). Podman
- * would start itself three times for that, half a minute for each of a dozen containers in an emulated machine. As it is, it is started
- * once, by conmon, which is the unit's main process and has it clear up; and not at all when the machine ends. */
+ * would start itself three times for that, which takes an emulated processor some seconds each time. As it is, it is started once, by
+ * conmon, which is the unit's main process and has it clear up; and not at all when the machine ends. */
 #include "init.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -39,6 +39,7 @@ int end_unit(const char *unit) {
   snprintf(path, sizeof path, "/run/%s.pid", unit);
   if (!main_process || !noted || !read_text(path, first, sizeof first)) return 0; /* systemd ends what there is */
   int container = handle_of(first), keeper = handle_of(main_process), last = !access(AT_THE_END, F_OK);
+  if (keeper < 0) return 0;
   if (last) kill(atoi(main_process), SIGSTOP); /* all that there is to clear up lies in memory */
   if (!signal_container(id, "TERM") && !ends_within(container, TO_END)) signal_container(id, "KILL");
   if (last) kill(atoi(main_process), SIGKILL);

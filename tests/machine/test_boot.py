@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.engine.test_sound import RATE, strength
-from tests.support.browser import alike, chromium, shown
+from tests.support.browser import alike, chromium, connected, shown
 from tests.support.cli import Cli
 from tests.support.probe import probe, tone
 from tests.support.virtual import Virtual, booted, colours, processes, wait_for
@@ -163,8 +163,14 @@ def test_the_browsers_page_shows_the_same_desktop(machine: Virtual, tmp_path: Pa
     """All but the pointer, and what changes between two looks (the clock, a cursor), is that of the card, also of a terminal's text."""
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.goto(machine.facts["browser"], timeout=120_000)
-        page.wait_for_selector("body[data-state=connected]", timeout=120_000)
+        try:
+            connected(page, machine.facts["browser"], 120)
+        except AssertionError:
+            print(
+                *(line for module in ("web", "x11vnc", "xorg") for line in machine.ask("log", in_desktop(module))[-40:]),
+                sep="\n",
+            )
+            raise
         assert page.title() == DESKTOP
 
         def same() -> bool:

@@ -162,7 +162,8 @@ class Receiver:
             there.close()
             with here, here.makefile("r") as answers:
                 offset = int(answers.readline().removeprefix("at\t"))
-                here.sendall(what[offset:until])
+                if rest := what[offset:until]:  # who has all of it listens no longer
+                    here.sendall(rest)
                 here.shutdown(socket.SHUT_WR)
                 last = answers.readline().strip()
             assert process.stderr

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 
 from PIL import Image, ImageChops
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
 """As root it has no sandbox of its own; it only ever sees our pages."""
@@ -26,6 +26,19 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
+
+
+def connected(page: Page, link: str, seconds: float = 30.0) -> None:
+    """Go to a desktop's link, and wait until its picture is there. When it does not come, the page's words are told, and its failures."""
+    failures: list[str] = []
+    page.on("console", lambda said: failures.append(said.text))
+    page.on("requestfailed", lambda request: failures.append(f"{request.url}: {request.failure}"))
+    page.goto(link, timeout=1000 * seconds)
+    try:
+        page.wait_for_selector("body[data-state=connected]", timeout=1000 * seconds)
+    except Error:
+        said = page.evaluate("`${document.body.dataset.state}: ${document.body.innerText}`")
+        raise AssertionError(f"not connected within {seconds:.0f} s: {said!r}, {failures}") from None
 
 
 def shown(page: Page) -> Image.Image:

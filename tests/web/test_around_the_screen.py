@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from tests.support.browser import connected
 from tests.support.cli import Cli
 from tests.support.probe import TONE, probe
 
@@ -58,18 +58,6 @@ def desktop(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium. As root it has no sandbox of its own; it only ever sees our page."""
-    path = shutil.which("chromium")
-    assert path, "Debian's chromium is needed: apt-get install chromium"
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=flags)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
 def page(cli: Cli, desktop: str, browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
@@ -77,8 +65,7 @@ def page(cli: Cli, desktop: str, browser: Browser) -> Iterator[Page]:
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda said: failures.append(said.text) if "Content Security" in said.text else None)
     page.add_init_script(f"({LISTEN})()")
-    page.goto(cli.json("open", desktop)["browser"])
-    page.wait_for_selector("body[data-state=connected]")
+    connected(page, cli.json("open", desktop)["browser"])
     page.wait_for_selector("#tabs:not([hidden])", state="attached")
     yield page
     assert failures == []

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from tests.support.browser import connected
 from tests.support.cli import Cli
 
 pytestmark = [pytest.mark.engine, pytest.mark.web]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium. As root it has no sandbox of its own; it only ever sees our page."""
-    path = shutil.which("chromium")
-    assert path, "Debian's chromium is needed: apt-get install chromium"
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=flags)
-        yield chromium
-        chromium.close()
 
 
 def colours(page: Page) -> int:
@@ -55,8 +42,7 @@ def test_the_link_opens_the_desktop_and_what_is_typed_arrives(cli: Cli, xfce: st
     page = context.new_page()
     failures: list[str] = []
     page.on("pageerror", lambda error: failures.append(str(error)))
-    page.goto(link)
-    page.wait_for_selector("body[data-state=connected]")
+    connected(page, link)
     page.mouse.click(700, 450)  # into the terminal, at once: nothing of the page may stand before it
     early = f"early-{time.time_ns()}"
     page.keyboard.type(f"echo {early} > ~/Documents/early\n", delay=20)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
+from tests.support.browser import connected
 from tests.support.cli import Cli
 
 pytestmark = [pytest.mark.engine, pytest.mark.web, pytest.mark.one_engine]
@@ -30,25 +31,22 @@ def types(page: Page, keys: str) -> None:
 
 
 def test_what_is_typed_in_the_browser_is_in_the_editors_file(
-    cli: Cli, desktop_file: Callable[..., Path], tmp_path: Path
+    cli: Cli, desktop_file: Callable[..., Path], tmp_path: Path, browser: Browser
 ) -> None:
     keys = {"input-method": "{module: fcitx5, methods: pinyin}", "services": "[fonts]", "apps": "[geany]"}
     cli.run("up", str(desktop_file(NAME, **keys)), "--yes", timeout=1500)
     cli.inside(NAME, "geany", "geany ~/Documents/letter.txt")  # the one that runs opens it
     wait_until(lambda: "letter.txt" in cli.inside(NAME, "openbox", TITLES), "the editor shows the new file")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.goto(cli.json("open", NAME)["browser"])
-        page.wait_for_selector("body[data-state=connected]")
-        page.mouse.click(700, 300)  # where the editor's text is
-        time.sleep(1)
-        page.keyboard.press("Control+Space")
-        types(page, "nihao ")
-        page.keyboard.press("Control+Space")
-        types(page, " Modulux")
-        page.screenshot(path=tmp_path / "typed.png")
-        page.keyboard.press("Control+s")
-        wait_until(lambda: cli.inside(NAME, "openbox", "cat ~/Documents/letter.txt", status=None), "the file is written")
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    connected(page, cli.json("open", NAME)["browser"])
+    page.mouse.click(700, 300)  # where the editor's text is
+    time.sleep(1)
+    page.keyboard.press("Control+Space")
+    types(page, "nihao ")
+    page.keyboard.press("Control+Space")
+    types(page, " Modulux")
+    page.screenshot(path=tmp_path / "typed.png")
+    page.keyboard.press("Control+s")
+    wait_until(lambda: cli.inside(NAME, "openbox", "cat ~/Documents/letter.txt", status=None), "the file is written")
+    page.close()
     assert cli.inside(NAME, "openbox", "cat ~/Documents/letter.txt").rstrip("\n") == "你好 Modulux"

@@ -165,11 +165,9 @@ def test_the_browsers_page_shows_the_same_desktop(machine: Virtual, tmp_path: Pa
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         try:
             connected(page, machine.facts["browser"], 120)
-        except AssertionError:
-            print(
-                *(line for module in ("web", "x11vnc", "xorg") for line in machine.ask("log", in_desktop(module))[-40:]),
-                sep="\n",
-            )
+        except AssertionError as error:
+            for module in ("web", "x11vnc", "xorg"):
+                error.add_note("\n".join(machine.ask("log", in_desktop(module))[-40:]))
             raise
         assert page.title() == DESKTOP
 

@@ -32,6 +32,7 @@ def connected(page: Page, link: str, seconds: float = 30.0) -> None:
     """Go to a desktop's link, and wait until its picture is there. When it does not come, the page's words are told, and its failures."""
     failures: list[str] = []
     page.on("console", lambda said: failures.append(said.text))
+    page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("requestfailed", lambda request: failures.append(f"{request.url}: {request.failure}"))
     page.goto(link, timeout=1000 * seconds)
     try:

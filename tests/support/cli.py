@@ -70,11 +70,11 @@ class Cli:
     def inside(self, desktop: str, module: str, script: str, status: int | None = 0) -> str:
         return self.run("exec", desktop, module, "--", "sh", "-c", script, status=status).stdout
 
-    def kill(self, desktop: str, module: str) -> None:
-        """SIGKILL for the module's own command, the child of its supervisor."""
+    def kill(self, desktop: str, module: str, signal: str = "KILL") -> None:
+        """A signal for the module's own command, the child of its supervisor."""
         enter = "grep -lx enter /proc/[0-9]*/comm | head -n 1 | cut -d/ -f3"
         children = f'grep -l "^PPid:[[:space:]]*$({enter})$" /proc/[0-9]*/status | cut -d/ -f3'
-        self.inside(desktop, module, f'for p in $({children}); do kill -9 "$p"; done')
+        self.inside(desktop, module, f'for p in $({children}); do kill -{signal} "$p"; done')
 
     def native(self, *words: str, check: bool = True) -> str:
         """The engine's own command line."""

@@ -89,3 +89,29 @@ def test_the_page_comes_back_when_the_gateway_does(cli: Cli, xfce: str, browser:
     wait_until(lambda: page.get_attribute("body", "data-state") == "connected", "the page is connected again")
     wait_until(lambda: colours(page) > 50, "the desktop is drawn again")
     context.close()
+
+
+def test_a_part_of_the_page_that_is_lost_on_the_way_is_asked_for_again(cli: Cli, xfce: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.route("**/rfb.js", lambda route: route.abort(), times=1)
+    connected(page, cli.json("open", xfce)["browser"])
+    page.close()
+
+
+def test_a_part_of_the_page_that_never_comes_is_asked_for_again(cli: Cli, xfce: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.route("**/rfb.js", lambda _: None, times=1)
+    connected(page, cli.json("open", xfce)["browser"], 60)
+    page.close()
+
+
+def test_a_viewer_that_hangs_is_given_up(cli: Cli, xfce: str, browser: Browser) -> None:
+    page = browser.new_page()
+    cli.kill(xfce, "x11vnc", "STOP")
+    try:
+        page.goto(cli.json("open", xfce)["browser"])
+        page.get_by_text("does not answer").wait_for()
+    finally:
+        cli.kill(xfce, "x11vnc", "CONT")
+    page.wait_for_selector("body[data-state=connected]")
+    page.close()

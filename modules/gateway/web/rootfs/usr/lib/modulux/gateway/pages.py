@@ -21,7 +21,7 @@ SAFE = {
 """Headers of every answer."""
 
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
+    "default-src 'none'; script-src 'self' {script}; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
@@ -69,12 +69,17 @@ class Pages:
             "preload": "\n".join(f'<link rel="modulepreload" href="{path}">' for path in scripts),
         }
         text = Template((settings.pages / "index.html").read_text()).substitute(values)
-        return Answer(200, text.encode(), "text/html", Content_Security_Policy=_POLICY)
+        return Answer(200, text.encode(), "text/html", Content_Security_Policy=_POLICY.format(script=_hash(text, "script")))
 
     def _forbidden(self, settings: Settings) -> Answer:
         text = Template((settings.pages / "forbidden.html").read_text()).substitute(desktop=html.escape(settings.desktop))
         # This page is for strangers, to whom no file is served: its style is within it, and allowed by its hash.
-        style = text.partition("<style>")[2].partition("</style>")[0].encode()
-        digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
-        policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        style = _hash(text, "style")
+        policy = f"default-src 'none'; style-src {style}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         return Answer(403, text.encode(), "text/html", Content_Security_Policy=policy)
+
+
+def _hash(page: str, element: str) -> str:
+    """What a policy allows the page's one such element with, whose content is in the page itself."""
+    content = page.partition(f"<{element}>")[2].partition(f"</{element}>")[0]
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -6,6 +6,7 @@ import { address } from "./address.js";
 
 const FIRST_DELAY = 1; // seconds; doubled up to:
 const LONGEST_DELAY = 15;
+const PATIENCE = 20; // seconds for a viewer to let us in; one that hangs never does, and nothing below gives up on it
 
 const viewer = new URLSearchParams(location.search).get("viewer"); // one of several viewers, for who asks for it
 
@@ -51,12 +52,16 @@ export class Connection extends EventTarget {
     const rfb = this.#rfb = new RFB(this.#target, address("/rfb", { screen: this.#screen, viewer }), { shared: true });
     Object.assign(rfb, this.#options, { background: "transparent", scaleViewport: this.#fit });
     const hear = (name, handler) => rfb.addEventListener(name, (event) => { if (attempt === this.#attempt) handler(event); });
+    const patience = setTimeout(() => rfb.disconnect(), 1000 * PATIENCE);
+    for (const end of ["connect", "disconnect"]) rfb.addEventListener(end, () => clearTimeout(patience));
+    let lost = "The desktop does not answer";
     hear("connect", () => {
+      lost = "The connection was lost";
       this.#delay = FIRST_DELAY;
       this.#since = performance.now();
       this.#emit({ state: "connected" });
     });
-    hear("disconnect", () => this.#lost());
+    hear("disconnect", () => this.#lost(lost));
     hear("clipboard", (event) => this.dispatchEvent(new CustomEvent("clipboard", { detail: this.#received(event.detail.text) })));
   }
 
@@ -81,7 +86,7 @@ export class Connection extends EventTarget {
     return this.#unicode ? text : textFromBytes(text);
   }
 
-  async #lost() {
+  async #lost(reason) {
     const attempt = this.#attempt;
     this.#rfb = null;
     const known = await this.#signedIn();
@@ -92,7 +97,7 @@ export class Connection extends EventTarget {
     }
     let seconds = this.#delay;
     this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
-    const detail = known === null ? "The desktop cannot be reached" : "The connection was lost";
+    const detail = known === null ? "The desktop cannot be reached" : reason;
     const tick = () => {
       if (seconds <= 0) this.open();
       else this.#emit({ state: "waiting", detail, seconds });

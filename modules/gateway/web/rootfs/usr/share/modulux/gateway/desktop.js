@@ -142,3 +142,4 @@ document.addEventListener("mousedown", (event) => {
 });
 
 look([new URLSearchParams(location.search).get("screen") ?? ""]);
+window.dispatchEvent(new Event("begun")); // to what is written in the page itself

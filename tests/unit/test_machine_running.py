@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -295,18 +296,36 @@ def test_what_cannot_be_noted_is_ended(stub: Callable[[str], Stubbed], monkeypat
     assert processes(machine.monitor) == []
 
 
-@pytest.mark.parametrize(("mood", "told"), [("goes off", []), ("quits", [Note("m did not go off by itself; it was cut off")])])
+@pytest.mark.parametrize("told", [0.0, 1.0], ids=["later", "while it is told"])
+@pytest.mark.parametrize(("mood", "said"), [("goes off", []), ("quits", [Note("m did not go off by itself; it was cut off")])])
 def test_ctrl_c_is_the_power_button(
-    stub: Callable[[str], Stubbed], monkeypatch: pytest.MonkeyPatch, mood: str, told: list[Note]
+    stub: Callable[[str], Stubbed], monkeypatch: pytest.MonkeyPatch, mood: str, said: list[Note], told: float
 ) -> None:
-    """In the foreground, where `machine run` waits until the machine goes off."""
+    """In the foreground, where `machine run` tells how to see the machine, and waits until it goes off."""
     found = running.start("m", stub(mood))
     stop, heard = running.stop, list[Event]()
 
     monkeypatch.setattr(running, "stop", lambda machine: stop(machine, grace=1.0))
+    monkeypatch.setattr(machine_run, "_boot", lambda *_: 2.0)
+    monkeypatch.setattr(machine_run, "_tell", lambda *_, **__: time.sleep(told))
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    machine_run._stay(found, cast("Any", SimpleNamespace(report=heard.append)))
+    machine_run._attend(found, {}, 60, cast("Any", SimpleNamespace(report=heard.append)), background=False, installs=False)
     timer.join()
     assert not found.alive()
-    assert heard == told
+    assert heard == said
+
+
+def test_who_presses_ctrl_c_while_one_in_the_background_is_told_of_leaves_it_running(
+    stub: Callable[[str], Stubbed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    found = running.start("m", stub("goes off"))
+    monkeypatch.setattr(machine_run, "_boot", lambda *_: 2.0)
+    monkeypatch.setattr(machine_run, "_tell", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        machine_run._attend(found, {}, 60, cast("Any", None), background=True, installs=False)
+    assert found.alive()
+    assert running.stop(found, grace=5.0) is Ended.BY_ITSELF

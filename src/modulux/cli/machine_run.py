@@ -80,10 +80,7 @@ def run_machine(
         more=further.further_disks(name, more, common.report, none=no_more),
         beside=_beside(facts, screens),
     )
-    seconds = _boot(running := r.start(name, machine), timeout, common)
-    _tell(running, seconds, facts, common, background=background, installs=bool(iso and disk))
-    if not background:
-        _stay(running, common)
+    _attend(r.start(name, machine), facts, timeout, common, background=background, installs=bool(iso and disk))
 
 
 def _emulator(*, firmware: bool, window: bool, yes: bool) -> None:
@@ -180,6 +177,21 @@ def _with_iso(file: str, iso: Path, disk: Path | None, yes: bool, common: Common
     return built
 
 
+def _attend(
+    running: Running, facts: dict[str, object], timeout: float, common: Common, *, background: bool, installs: bool
+) -> None:
+    """Until it goes off; in the background until its desktop is ready. Then, too, Ctrl-C is its power button."""
+    try:
+        seconds = _boot(running, timeout, common)
+        _tell(running, seconds, facts, common, background=background, installs=installs)
+        while not background and running.alive():
+            time.sleep(0.3)
+    except KeyboardInterrupt:
+        if background or not running.alive():
+            raise
+        _switch_off(running, common)
+
+
 def _boot(running: Running, timeout: float, common: Common) -> float:
     """Wait until the desktop is ready, which is told as it happens; seconds from power-on. What does not get there is ended."""
     from modulux.machine.running import stop, wait_ready
@@ -214,14 +226,10 @@ def _tell(
     common.result(result, show)
 
 
-def _stay(running: Running, common: Common) -> None:
-    """Until the machine goes off, or somebody presses Ctrl-C, which is its power button."""
+def _switch_off(running: Running, common: Common) -> None:
+    """By its power button; it is told when that does not do."""
     from modulux.machine.running import Ended, stop
     from modulux.report import Note
 
-    try:
-        while running.alive():
-            time.sleep(0.3)
-    except KeyboardInterrupt:
-        if (ended := stop(running)) is not Ended.BY_ITSELF:
-            common.report(Note(f"{running.name} did not go off by itself; it was {ended}"))
+    if (ended := stop(running)) is not Ended.BY_ITSELF:
+        common.report(Note(f"{running.name} did not go off by itself; it was {ended}"))

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tests.unit.test_machine_profiles import note
 
 from modulux.errors import HostError
+from modulux.machine.build import carried
 from modulux.machine.demands import Needing, shipped, without_firmware
 from modulux.machine.device_firmware import choose, lines, write
 from modulux.machine.kernel import Kernel
@@ -185,6 +186,13 @@ def test_packages_become_a_module_of_their_own(tmp_path: Path, monkeypatch: pyte
     assert known.images([id])[-1].reference != catalog.images(["firmware/debian"])[-1].reference
     folder = known.module(id).folder
     assert (folder / "rootfs/usr/lib/modulux/firmware-packages").read_text() == "firmware-ast\nfirmware-realtek\n"
+
+
+def test_what_a_machine_is_made_of_names_the_image_of_its_firmware() -> None:
+    catalog = Catalog([shipped_folder("modules")])
+    init = catalog.reference("init/engine")
+    assert carried(machine(), catalog) == [init]
+    assert carried(machine(profile="pc"), catalog) == [init, catalog.reference("firmware/debian")]
 
 
 def test_a_kernel_that_was_brought_along_has_its_own_and_says_what_it_lacks(kernel: Kernel, tmp_path: Path) -> None:

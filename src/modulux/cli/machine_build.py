@@ -84,9 +84,10 @@ def _show_parts(built: Built, console: Console) -> None:
 
 def _others(found: Described, built: Built, common: Common) -> list[str] | None:
     """In what the machine is not the one that its file was exported from; None for a file that was written by hand."""
+    from modulux.machine.build import carried
     from modulux.machine.description import differs
 
     if found.machine.made_of is None:
         return None
-    images = [common.catalog.reference(f"init/{found.machine.init}"), *sorted({c.image for c in found.plan.containers})]
+    images = [*carried(found.machine, common.catalog), *sorted({c.image for c in found.plan.containers})]
     return differs(found.machine.made_of, built.version, built.kernel, images)

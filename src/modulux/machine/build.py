@@ -104,7 +104,7 @@ def build(machine: Machine, plan: Plan, beside: Path, out: Path, parts: Parts) -
         work.chmod(0o755)
         with step(report, "machine", f"putting the machine `{machine.name}` together"):
             note_desktops(machine, plan, catalog, engine, work / SETTINGS / "desktops")
-            _Assembly(machine, plan, kernel, catalog.reference(init), facts, kept, tools, work, made, demands).run()
+            _Assembly(machine, plan, kernel, carried(machine, catalog), facts, kept, tools, work, made, demands).run()
             return _finish(machine, kernel, work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -112,12 +112,12 @@ def build(machine: Machine, plan: Plan, beside: Path, out: Path, parts: Parts) -
 
 @dataclass(frozen=True)
 class _Assembly:
-    """What goes into a machine, and the folder in which it is put together."""
+    """What goes into a machine, and the folder in which it is put together; `carried` is as the function of that name says."""
 
     machine: Machine
     plan: Plan
     kernel: Whole
-    init: str
+    carried: Sequence[str]
     facts: Mapping[str, ImageFacts]
     layers: Mapping[str, Sequence[Path]]
     tools: Tools
@@ -127,7 +127,15 @@ class _Assembly:
 
     def run(self) -> None:
         self.tools.run(
-            self.init, self.work, "cp", "-R", "--preserve=mode,links", "--no-dereference", "/system", "/initramfs", "/job/"
+            self.carried[0],
+            self.work,
+            "cp",
+            "-R",
+            "--preserve=mode,links",
+            "--no-dereference",
+            "/system",
+            "/initramfs",
+            "/job/",
         )
         self._modules()
         carried = self._firmware()
@@ -164,7 +172,7 @@ class _Assembly:
     def _settings(self, folder: Path, firmware: Sequence[str]) -> None:
         names = {reference: [path.stem for path in paths] for reference, paths in self.layers.items()}
         write_starts(self.machine.init, self.plan, self.facts, self.tools, folder / "bundles")
-        (folder / FILE).write_text(description(self.machine, self.kernel.version, [self.init, *sorted(names)]))
+        (folder / FILE).write_text(description(self.machine, self.kernel.version, [*self.carried, *sorted(names)]))
         (folder / "hostname").write_text(f"{self.machine.host}\n")
         version = version_of(folder, self.kernel, [*boot_lines(self.plan, names), *self.demands, *firmware])
         (folder / "boot").write_text(plan_lines(self.machine, self.plan, names, self.demands, version))
@@ -213,11 +221,15 @@ def made_of(machine: Machine, plan: Plan, parts: Parts) -> str:
     """A fingerprint of all that a machine is built from, images by their ids: it tells whether a built one is of today."""
     catalog = parts.catalog
     kernel = [f"kernel/{machine.kernel.module}"] if machine.kernel.module in _kernels(catalog) else []
-    own = [catalog.reference(id) for id in (f"init/{machine.init}", MODULE, *kernel)]
-    if firmware := firmware_module(machine, catalog):
-        own.append(firmware[0].reference(firmware[1]))
+    own = [*carried(machine, catalog), *(catalog.reference(id) for id in (MODULE, *kernel))]
     ids = parts.engine.image_ids([*own, *sorted({c.image for c in plan.containers})])
     return fingerprint([machine.model_dump(mode="json"), plan.to_json(), own, ids, __version__])
+
+
+def carried(machine: Machine, catalog: Catalog) -> list[str]:
+    """References of images whose files a machine carries, but which no container has: PID 1's, then that of its firmware."""
+    firmware = firmware_module(machine, catalog)
+    return [catalog.reference(f"init/{machine.init}"), *([firmware[0].reference(firmware[1])] if firmware else [])]
 
 
 def _kernels(catalog: Catalog) -> set[str]:

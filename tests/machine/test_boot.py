@@ -40,13 +40,13 @@ memory: 1g
 OUTSIDE = {
     "engine": ({"init"}, {"crun", "link"}),
     "systemd": (
-        {"systemd", "systemd-journal", "systemd-udevd", "init", "conmon"},
-        {"link", "podman", "(udev-worker)"},
+        {"systemd", "systemd-journal", "init", "conmon"},
+        {"link", "podman"},
     ),
 }
 """What runs beside containers, and what may: those who start one, look into it, or hold its other end, or a port's."""
 SYSTEMD = 64
-"""MB that systemd, its journal, udevd and Podman's process beside each container may have."""
+"""MB that systemd, its journal and Podman's process beside each container may have."""
 DESK = f"name: {DESKTOP}\ndisplay: xvfb\nsessions: [xfce]\napps: [terminal, probe]\n"
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.pid1 import LIVES, LOOK, World
+from tests.support.pid1 import LIVES, LOOK, PATIENCE, World
 
 WATCH = "exec /machine/init watch"
 DIES = "exit 127"
@@ -79,6 +79,42 @@ def test_one_whose_end_nobody_notes_is_gone_after_a_while(here: World) -> None:
     here.hears("started one")
     (run / "one.cid").unlink()
     here.hears("one ended with 0", 30)
+
+
+def told(here: World) -> list[str]:
+    """The units that systemd was told to start."""
+    notes = here.inside / "run/told"
+    return notes.read_text().split() if notes.exists() else []
+
+
+def test_who_declares_devices_is_started_by_a_word_of_pid_1s_once_they_are_there(here: World) -> None:
+    here.systemd(WATCH)
+    (here.folder / "machine/devices/snd").mkdir(parents=True)
+    here.plan("device one /dev/snd", "run one always", "run other always")
+    here.start()
+    here.hears("systemd takes over")
+    time.sleep(PATIENCE / 2)
+    assert told(here) == []
+    (here.inside / "dev/snd/controlC0").touch()
+    here.wait(lambda: told(here) == ["one.service"], PATIENCE / 2)
+    runs(here.inside / "run")
+    here.hears("started one")
+    assert not any("NO DEVICE" in line for line in here.console())
+    ends(here.inside / "run", "exit-code 7")
+    here.hears("one ended with 7")
+    time.sleep(1)
+    assert told(here) == ["one.service"], "systemd starts it again by itself"
+
+
+def test_who_misses_a_device_is_started_without_and_who_makes_no_picture_after_it(here: World) -> None:
+    here.systemd(WATCH)
+    here.plan("device one /dev/snd", "device other /dev/dri", "run one always", "run other always", "later one")
+    here.start()
+    here.hears("NO DEVICE in /dev/dri for other, which is started without", 2 * PATIENCE + 5)
+    here.wait(lambda: "other.service" in told(here))
+    here.wait(lambda: "one.service" in told(here))
+    assert here.console().index("NO DEVICE in /dev/dri for other, which is started without") >= 0
+    assert told(here).index("other.service") < told(here).index("one.service")
 
 
 def test_with_the_machine_it_is_stopped_and_has_not_failed(here: World) -> None:

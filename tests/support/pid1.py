@@ -124,12 +124,14 @@ os._exit(how.get("code", 0))
 
 
 STOPS = """
-case $2 in stop)
+case $2 in
+start) echo "$3" >> /run/told ;;
+stop)
   unit=/run/${3%.service}
   echo success 0 >> $unit.ends
   rm -f $unit.cid ;;
 esac"""
-"""What systemd does when it is told to stop a unit, as far as is seen here."""
+"""What systemd does when it is told to start or stop a unit, as far as is seen here."""
 
 
 def compile_pid1(folder: Path, **changed: float) -> Path:

@@ -6,6 +6,7 @@ import pytest
 
 from modulux.errors import ResolveError
 from modulux.machine.bootplan import boot_lines
+from modulux.machine.bundle import waits_for_devices
 from modulux.machine.compose import needs_of, plan_machine, with_installer
 from modulux.machine.files import read_machine
 from modulux.machine.units import wanted_by
@@ -61,7 +62,9 @@ def test_one_that_is_not_to_be_started_rests_and_what_the_machine_has_once_does_
     assert "desktop\tmodulux.openbox.xorg\topenbox\tstarts" in lines
     assert not any(line.startswith("desktop\tmodulux.m.") for line in lines)
     wanted = wanted_by(made.containers)
-    assert {name for name, target in wanted.items() if target is None} == {c.name for c in made.containers if c.rests}
+    assert {name for name, target in wanted.items() if target is None} == {
+        c.name for c in made.containers if c.rests or waits_for_devices(c)
+    }
 
 
 def test_a_machine_starts_at_least_one_desktop() -> None:

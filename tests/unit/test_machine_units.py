@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modulux.carry.quadlet import stem
 from modulux.engine.protocol import ImageFacts
+from modulux.machine.bundle import waits_for_devices
 from modulux.machine.compose import plan_machine
 from modulux.machine.units import unit, wanted_by
 from modulux.model.desktop import Desktop
@@ -44,11 +45,10 @@ def test_capabilities_and_the_machines_network_are_for_those_that_say_so() -> No
     assert outside == {f"modulux-{name}.container" for name in ("m-network", "m-time", "m-keeper", "openbox-web")}
 
 
-def test_devices_are_devices_and_are_waited_for() -> None:
+def test_devices_are_devices() -> None:
     xorg = UNITS["modulux-openbox-xorg.container"]
     assert "Volume=/dev/dri:/dev/dri:dev,nosuid,noexec" in xorg
     assert any("--device-cgroup-rule" in line and "226" in line for line in xorg)
-    assert "After=systemd-udev-settle.service" in xorg
     assert not any("/dev/dri" in line for name, lines in UNITS.items() if "xorg" not in name for line in lines)
 
 
@@ -120,16 +120,18 @@ def test_the_picture_comes_first_where_the_processor_is_busy() -> None:
     assert [weight(name) for name in names] == [f"CPUWeight={number}" for number in (800, 400, 100, 50)]
 
 
-def test_of_displays_on_one_card_systemd_starts_the_first_alone() -> None:
+def test_who_waits_for_devices_is_started_by_a_word_of_pid_1s() -> None:
     plan = plan_machine(
         Machine.model_validate({"name": "m", "desktops": ["openbox", "xfce"], "init": "systemd"}),
         Catalog([shipped("modules")]),
         lambda word: load(shipped("desktops") / f"{word}.yaml", Desktop),
     )
     found = wanted_by(plan.containers)
-    assert found["modulux.xfce.xorg"] is None
+    waiting = {c.name for c in plan.containers if waits_for_devices(c)}
+    assert {"modulux.m.udev", "modulux.openbox.xorg", "modulux.xfce.xorg", "modulux.xfce.alsa"} <= waiting
+    assert {name for name, target in found.items() if target is None} == waiting
     at_boot = {name for name, target in found.items() if target == "multi-user.target"}
-    assert at_boot == {"modulux.m.udev", "modulux.openbox.xorg", "modulux.openbox.openbox", "modulux.xfce.xfce"}
+    assert at_boot == {"modulux.openbox.openbox", "modulux.xfce.xfce"}
     for c in plan.containers:
         text = unit(c, ImageFacts(("/usr/bin/tini",), (), "/"), set(), wanted_by=found[c.name])
         assert (f"WantedBy={found[c.name]}" in text) is (found[c.name] is not None)

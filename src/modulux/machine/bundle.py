@@ -239,6 +239,12 @@ def tells_of_devices(c: Container) -> str | None:
     return next((m.source for m in c.mounts if m.target == DEVICES_KNOWN and not m.read_only), None)
 
 
+def waits_for_devices(c: Container) -> bool:
+    """Whether it is not started before drivers have been loaded. Terminals are always there, and of sticks there need be none."""
+    waited = (path for path in c.devices if path != STICKS and not TERMINAL.fullmatch(path))
+    return any(waited) or tells_of_devices(c) is not None
+
+
 def asks(c: Container) -> bool:
     """Whether it has a socket at which it may ask PID 1 for what a module in a container cannot do."""
     return STICKS in c.devices or tells_of_devices(c) is not None

@@ -34,12 +34,11 @@ from modulux.machine.bundle import (
     on_machine_network,
     shares,
     told_of_devices,
+    waits_for_devices,
 )
-from modulux.model.module import Role
 from modulux.model.plan import Container
 
 BUNDLES = "/run/machine/bundles"
-SETTLED = "systemd-udev-settle.service"
 AT_BOOT, LATER = "multi-user.target", "machine-later.target"
 
 SHARE, WEIGHT = 1024, 100
@@ -50,16 +49,13 @@ RESTART = {"always": "always", "on-failure": "on-failure", "never": "no"}
 Lines = Iterable[tuple[str, str]]
 
 
-def in_turn(containers: Sequence[Container]) -> set[str]:
-    """Displays whose units PID 1 has started one by one, since each takes the card as it starts: all but the first."""
-    drawn = [c.name for c in containers if c.role == Role.DISPLAY and any(TERMINAL.fullmatch(path) for path in c.devices)]
-    return set(drawn[1:])
-
-
 def wanted_by(containers: Sequence[Container]) -> dict[str, str | None]:
-    """What has systemd start each: the boot, for who makes the picture; later, by a word of PID 1's, all others; or nothing."""
-    picture, turns = of_the_picture(containers), in_turn(containers)
-    return {c.name: None if c.rests or c.name in turns else AT_BOOT if c.name in picture else LATER for c in containers}
+    """What has systemd start each: the boot, for who makes the picture; later, by a word of PID 1's, all others; or nothing, but
+    PID 1's word for it alone: where it rests, or waits for devices, whose drivers PID 1 loads, and displays for their turn.
+    """
+    picture = of_the_picture(containers)
+    told = {c.name for c in containers if c.rests or waits_for_devices(c)}
+    return {c.name: None if c.name in told else AT_BOOT if c.name in picture else LATER for c in containers}
 
 
 def unit(c: Container, image: ImageFacts, kept: Collection[str], *, wanted_by: str | None = AT_BOOT) -> str:
@@ -98,9 +94,6 @@ def _unit(c: Container) -> Lines:
         yield "X-Filter", hashlib.sha256(own).hexdigest()  # the unit is another when the filter is
     yield "StartLimitIntervalSec", "0"
     yield from (("After", f"{stem(name)}.service") for name in c.needs)
-    if c.devices:  # they are given to user 1000 once drivers have been loaded
-        yield "Wants", SETTLED
-        yield "After", SETTLED
 
 
 def _container(c: Container, image: ImageFacts, kept: Collection[str]) -> Lines:

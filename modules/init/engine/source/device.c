@@ -127,7 +127,14 @@ static void miss(const char *name, const char *path) {
   say("NO DEVICE in %s for %s, which is started without", path, name);
 }
 
-/* Whether a container has what it declares, or need not wait for it any longer. */
+/* Whether a container waits for devices before it is started. */
+int wants_devices(const char *job) {
+  for (int i = 0; i < wish_count; i++)
+    if (!strcmp(wishes[i].job, job)) return 1;
+  return 0;
+}
+
+/* Whether it has what it declares, or need not wait for it any longer. */
 int devices_there(const char *job) {
   if (!first_asked) first_asked = now();
   for (int i = 0; i < wish_count; i++) {
@@ -166,7 +173,7 @@ static void news(const char *text, size_t length) {
   char path[256];
   if (action && node && disk) stick_news(action, node);
   if (!action || (strcmp(action, "add") && strcmp(action, "bind") && strcmp(action, "change"))) return;
-  if (alias && !under_systemd && !strcmp(action, "add")) { /* its udev does */
+  if (alias && !strcmp(action, "add")) {
     last_news = now();
     if (queue_count < MOST_ALIASES) queue[queue_count++] = strdup(alias);
   }
@@ -197,7 +204,7 @@ static void on_uevent(int file, void *what) {
   if (got < 0 && errno == ENOBUFS) { /* some were lost */
     look_for_sticks();
     for (int i = 0; i < folder_count; i++) give_all(folders_given[i].path);
-    if (!under_systemd) coldplug();
+    coldplug();
   }
 }
 
@@ -210,20 +217,7 @@ void open_devices(void) {
   watch(end, on_uevent, NULL);
 }
 
-/* Under systemd units do not wait for devices that do not come: what is missing is said once all others are there, or have had their time. */
-static double look_once(void) {
-  static int looked;
-  if (looked) return NEVER;
-  if (!machine_ready && now() < LONG_LOADING) return 1;
-  looked = 1;
-  for (int i = 0; i < wish_count; i++)
-    if (wishes[i].folder >= 0 && !usable(&folders_given[wishes[i].folder])) miss(wishes[i].job, folders_given[wishes[i].folder].path);
-  look_at_demands();
-  return NEVER;
-}
-
 double advance_devices(void) {
-  if (under_systemd) return look_once();
   if (queue_count && !loaders[NEW]) {
     loaders[NEW] = load_beside(queue, queue_count, 0);
     for (int i = 0; i < queue_count; i++) free(queue[i]);

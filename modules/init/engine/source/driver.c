@@ -73,8 +73,19 @@ static int is_called(const char *line, const char *name) {
   return !*name && !strncmp(line + from, ".ko", 3);
 }
 
+/* To load it once more would have the kernel unpack all of it only to find that it is there. */
+static int is_live(const char *path, size_t length) {
+  char state[512] = "/sys/module/", text[16];
+  size_t from = length, used = strlen(state);
+  while (from && path[from - 1] != '/') from--;
+  for (; from < length && path[from] != '.' && used < sizeof state - 16; from++) state[used++] = path[from] == '-' ? '_' : path[from];
+  strcpy(state + used, "/initstate");
+  return read_text(state, text, sizeof text) && !strcmp(text, "live");
+}
+
 static int insert(const char *path, size_t length) {
   char whole[512];
+  if (is_live(path, length)) return 0;
   snprintf(whole, sizeof whole, "%s/%.*s", folder, (int)length, path);
   const char *end = strrchr(whole, '.');
   int flags = end && strcmp(end, ".ko") ? COMPRESSED : 0, file = open(whole, O_RDONLY | O_CLOEXEC), failed = -1;

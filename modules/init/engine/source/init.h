@@ -161,6 +161,7 @@ void open_devices(void);
 void coldplug(void);
 void declare_device(const char *job, const char *folder);
 void want_settled(const char *job);
+int wants_devices(const char *job);
 int devices_there(const char *job);
 double advance_devices(void);
 int loader_ended(pid_t pid);
@@ -200,7 +201,6 @@ void let_go_of_sticks(void);
 /* terminal.c: virtual terminals, and whose is seen */
 void declare_terminal(const char *job, const char *number, const char *kind);
 int has_turn(const char *job);
-int is_started_in_turn(const char *job);
 int is_hidden(const char *display);
 int show_terminal(const char *job);
 void say_terminals(void);

@@ -145,6 +145,7 @@ static void power(void) {
 /* Everything is mounted, then systemd is PID 1. */
 static void enter_systemd(void) {
   settle_kernel();
+  coldplug(); /* beside what follows; the others' drivers are loaded once this program is a service */
   mount_system();
   name_host_by_file();
   read_plan();
@@ -156,6 +157,7 @@ static int watch_machine(void) {
   know_state();
   open_loop();
   open_devices();
+  coldplug();
   look_for_buttons();
   open_control();
   begin_slot();

@@ -132,7 +132,7 @@ static void obey(char *line, int at) {
     say("the boot plan has too many containers: %s is left out", fields[1]);
     return;
   }
-  static const char *const done[] = {"host", "ipc", "volume", "settled", "log", NULL};
+  static const char *const done[] = {"host", "ipc", "volume", "log", NULL};
   for (int i = 0; under_systemd && done[i]; i++)
     if (!strcmp(done[i], verb)) return;
   if (!strcmp(verb, "host") && count == 2) name_host(fields[1]);

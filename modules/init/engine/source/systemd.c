@@ -27,6 +27,7 @@
 #endif
 #define LOOK 0.3  /* seconds between looks at who runs */
 #define WORD 20   /* seconds that a unit may take to note how it ended, once Podman has forgotten the container */
+#define TOLD_AGAIN 60 /* seconds that systemd may take to start one */
 #define LOOP_AT 3 /* deaths in a row, then twice as many, and so on */
 #define FIRST_SIGNAL 34 /* systemd's SIGRTMIN; the C library's of this program is another */
 
@@ -188,6 +189,14 @@ static void start_all_else(void) {
   tell_systemd("--no-block", "start", "machine-later.target");
 }
 
+/* One that waits for devices, which systemd does not start by itself (units.py). That it was told to may have been lost. */
+static void start_in_time(struct job *job) {
+  if (job->phase != WAITING || job->starts || job->fails || job->due > now() || !wants_devices(job->name)) return;
+  if (held_back(job) || !has_turn(job->name) || !devices_there(job->name)) return;
+  job->due = now() + TOLD_AGAIN;
+  start_unit(job);
+}
+
 /* In how many seconds to look again. */
 double advance_watched(struct job *job) {
   ino_t note = note_of(job);
@@ -205,7 +214,7 @@ double advance_watched(struct job *job) {
   }
   if (!note && !job->wanted) job->phase = ENDED;
   if (job->later) start_all_else();
-  if (job->phase == WAITING && job->due < NEVER && is_started_in_turn(job->name) && has_turn(job->name)) job->due = NEVER, start_unit(job);
+  start_in_time(job);
   if (job->phase == RUNNING && job->fails && now() - job->began > CALM) begin_anew(job);
   return LOOK;
 }

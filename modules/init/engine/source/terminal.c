@@ -78,14 +78,6 @@ int has_turn(const char *name) {
   return 1;
 }
 
-/* Whether systemd does not start it by itself: one that draws and is not the first that does (units.py). */
-int is_started_in_turn(const char *name) {
-  struct terminal *own = find_terminal(name);
-  for (int i = 0; own && own->draws && i < terminal_count && &terminals[i] < own; i++)
-    if (terminals[i].draws) return 1;
-  return 0;
-}
-
 /* Whether a display shows nothing, as another has the card. Asked of the kernel where it takes no lock: the console's is held for as long as
  * somebody writes to it, or while the screen goes from one to another. */
 static int seen_number(void) {

@@ -50,8 +50,8 @@ Lines = Iterable[tuple[str, str]]
 
 
 def wanted_by(containers: Sequence[Container]) -> dict[str, str | None]:
-    """What has systemd start each: the boot, for who makes the picture; later, by a word of PID 1's, all others; or nothing, but
-    PID 1's word for it alone: where it rests, or waits for devices, whose drivers PID 1 loads, and displays for their turn.
+    """What has systemd start each: the boot, for who makes the picture; later, by a word of PID 1's, all others. Nothing, but a
+    word of PID 1's for it alone, where it rests, or waits for devices, whose drivers PID 1 loads, and displays for their turn.
     """
     picture = of_the_picture(containers)
     told = {c.name for c in containers if c.rests or waits_for_devices(c)}

@@ -240,7 +240,7 @@ def tells_of_devices(c: Container) -> str | None:
 
 
 def waits_for_devices(c: Container) -> bool:
-    """Whether it is not started before drivers have been loaded. Terminals are always there, and of sticks there need be none."""
+    """Whether it is not started before drivers have been loaded. Terminals are always there; of sticks there need be none."""
     waited = (path for path in c.devices if path != STICKS and not TERMINAL.fullmatch(path))
     return any(waited) or tells_of_devices(c) is not None
 

@@ -42,7 +42,7 @@ static double last_news, first_look, first_asked;
 
 static void give(const char *path) {
   struct stat facts;
-  if (lstat(path, &facts) || S_ISDIR(facts.st_mode) || S_ISLNK(facts.st_mode)) return; /* udevd makes folders of links there */
+  if (lstat(path, &facts) || S_ISDIR(facts.st_mode) || S_ISLNK(facts.st_mode)) return;
   if (chown(path, USER, USER) || chmod(path, 0660)) say("%s cannot be given to user %d: %s", path, USER, strerror(errno));
   look_for_button(path);
 }

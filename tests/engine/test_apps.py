@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tests.support.cli import Cli
+from tests.support.waiting import wait_for
 
 from modulux.desktop.ready import picture
 from modulux.desktop.state import existing
@@ -35,13 +36,6 @@ def menu(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert cli.left("t-menu") == []
 
 
-def wait_for(what: str, holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.2)
-
-
 def entry(cli: Cli, desktop: str, name: str, *arguments: str, group: str = "Desktop Entry") -> str:
     """What a menu runs for an entry, its field code filled by `arguments`, as a line for the session's shell."""
     text = cli.inside(desktop, "xfce", f"cat {ENTRIES}/{name}")
@@ -61,7 +55,7 @@ def titles(cli: Cli, desktop: str, wm_class: str) -> list[str]:
 
 def close_editor(cli: Cli, desktop: str) -> None:
     cli.inside(desktop, "geany", "for p in $(grep -lx geany /proc/[0-9]*/comm | cut -d/ -f3); do kill $p; done; true")
-    wait_for("the editor is gone", lambda: titles(cli, desktop, "Geany") == [])
+    wait_for(lambda: titles(cli, desktop, "Geany") == [], "the editor is gone")
 
 
 def test_an_entry_starts_the_app_in_its_own_container(cli: Cli, menu: str) -> None:
@@ -70,13 +64,13 @@ def test_an_entry_starts_the_app_in_its_own_container(cli: Cli, menu: str) -> No
     assert titles(cli, menu, "Geany") == []
     cli.inside(menu, "xfce", "printf %s 你好 >'/home/user/Documents/two words & $(more).txt'")
     cli.inside(menu, "xfce", entry(cli, menu, "geany.desktop", "/home/user/Documents/two words & $(more).txt"))
-    wait_for("its window, with the file", lambda: any("two words & $(more).txt" in t for t in titles(cli, menu, "Geany")))
+    wait_for(lambda: any("two words & $(more).txt" in t for t in titles(cli, menu, "Geany")), "its window, with the file")
     assert cli.inside(menu, "geany", "grep -lx geany /proc/[0-9]*/comm")
     cli.inside(menu, "xfce", "grep -lx geany /proc/[0-9]*/comm", status=1)
     close_editor(cli, menu)
     assert {row["module"]: row["status"] for row in cli.json("ps", menu)}["app/geany"] == "running"
     cli.inside(menu, "xfce", entry(cli, menu, "geany.desktop"))
-    wait_for("it comes again", lambda: titles(cli, menu, "Geany") != [])
+    wait_for(lambda: titles(cli, menu, "Geany") != [], "it comes again")
     close_editor(cli, menu)
 
 
@@ -91,17 +85,17 @@ def test_the_panels_menu_lists_and_starts_it(cli: Cli, menu: str, monkeypatch: p
         client.pointer(60, 15)
         client.pointer(60, 15, 1)
         client.pointer(60, 15)
-        wait_for("the menu", lambda: len(client.frame().image().crop((8, 34, 468, 512)).getcolors(1 << 20) or []) != before)
+        wait_for(lambda: len(client.frame().image().crop((8, 34, 468, 512)).getcolors(1 << 20) or []) != before, "the menu")
         time.sleep(1)  # it takes the keyboard after it is drawn
         for letter in "geany":
             client.key(ord(letter), True)
             client.key(ord(letter), False)
             time.sleep(0.2)
         # The entry's icon: a teapot, which is yellow, from the other container; before there is nothing yellow in the menu.
-        wait_for("its icon", lambda: yellow(client.frame().image().crop((8, 110, 60, 160))) > 20)
+        wait_for(lambda: yellow(client.frame().image().crop((8, 110, 60, 160))) > 20, "its icon")
         client.key(RETURN, True)
         client.key(RETURN, False)
-        wait_for("its window", lambda: titles(cli, menu, "Geany") != [])
+        wait_for(lambda: titles(cli, menu, "Geany") != [], "its window")
     close_editor(cli, menu)
 
 
@@ -118,7 +112,7 @@ def test_entries_have_icons_types_and_actions(cli: Cli, menu: str) -> None:
     assert all(c.startswith("/usr/lib/modulux/launch ") for c in re.findall(r"^Exec=(.*)$", text, re.MULTILINE))
     action = entry(cli, menu, "xfce4-terminal.desktop", group="Desktop Action preferences")
     cli.inside(menu, "xfce", action)
-    wait_for("its preferences", lambda: any("Preferences" in t for t in titles(cli, menu, "Xfce4-terminal")))
+    wait_for(lambda: any("Preferences" in t for t in titles(cli, menu, "Xfce4-terminal")), "its preferences")
     assert "text/plain=geany.desktop;" in cli.inside(menu, "xfce", f"cat {ENTRIES}/mimeinfo.cache")
 
 
@@ -127,7 +121,7 @@ def test_requests_at_once_are_all_answered(cli: Cli, menu: str) -> None:
     start = entry(cli, menu, "xfce4-terminal.desktop")
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: cli.inside(menu, "xfce", start), range(3)))
-    wait_for("three more windows", lambda: len(titles(cli, menu, "Xfce4-terminal")) == before + 3)
+    wait_for(lambda: len(titles(cli, menu, "Xfce4-terminal")) == before + 3, "three more windows")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +144,7 @@ def test_no_request_stops_the_agent(cli: Cli, menu: str) -> None:
     cli.inside(
         menu, "xfce", entry(cli, menu, "geany.desktop", "; touch /tmp/reached; $(touch /tmp/reached)\n`touch /tmp/reached`")
     )
-    wait_for("the editor", lambda: titles(cli, menu, "Geany") != [])
+    wait_for(lambda: titles(cli, menu, "Geany") != [], "the editor")
     for module in ("xfce", "geany"):
         cli.inside(menu, module, "test -e /tmp/reached", status=1)
     close_editor(cli, menu)
@@ -166,9 +160,9 @@ def test_entries_go_and_come_with_the_container(cli: Cli, menu: str) -> None:
         "does not answer" in cli.run("exec", menu, "xfce", "--", "/usr/lib/modulux/launch", "geany", "geany", status=1).stderr
     )
     cli.native("start", container)
-    wait_for("its entry", lambda: cli.run("exec", menu, "xfce", "--", "sh", "-c", there, status=None).returncode == 0)
+    wait_for(lambda: cli.run("exec", menu, "xfce", "--", "sh", "-c", there, status=None).returncode == 0, "its entry")
     cli.inside(menu, "xfce", entry(cli, menu, "geany.desktop"))
-    wait_for("its window", lambda: titles(cli, menu, "Geany") != [])
+    wait_for(lambda: titles(cli, menu, "Geany") != [], "its window")
     close_editor(cli, menu)
 
 
@@ -181,7 +175,7 @@ def test_an_app_of_two_screens_has_one_entry_and_starts_on_ones_own(cli: Cli, de
     cli.inside("t-screens", "openbox", start)
     shell = "grep -lx bash /proc/[0-9]*/comm"
     wait_for(
-        "a shell beside the session that asked", lambda: cli.inside("t-screens", "terminal-openbox", f"{shell}; true") != ""
+        lambda: cli.inside("t-screens", "terminal-openbox", f"{shell}; true") != "", "a shell beside the session that asked"
     )
     cli.inside("t-screens", "terminal", shell, status=1)
     cli.native("stop", "modulux.t-screens.terminal-openbox")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests.support.cli import Cli
+from tests.support.waiting import wait_for
 
 from modulux.desktop.ready import picture
 from modulux.engine.choose import choose
@@ -18,14 +18,6 @@ pytestmark = pytest.mark.engine
 
 def pids(cli: Cli, desktop: str, module: str, process: str) -> str:
     return cli.inside(desktop, module, f"grep -lx {process} /proc/[0-9]*/comm")
-
-
-def wait_for(what: str, holds: object, seconds: float = 30) -> None:
-    assert callable(holds)
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
 
 
 def test_each_part_is_a_container_of_its_own(cli: Cli, xfce: str) -> None:
@@ -57,7 +49,7 @@ def test_who_looked_at_the_picture_leaves_nothing_behind(cli: Cli, xfce: str, mo
     for _ in range(40):
         with picture(engine, f"modulux.{xfce}.x11vnc", socket) as client:
             client.request(incremental=False)
-    wait_for("no nc is left", lambda: not cli.inside(xfce, "x11vnc", "grep -lx nc /proc/[0-9]*/comm || true"), 5)
+    wait_for(lambda: not cli.inside(xfce, "x11vnc", "grep -lx nc /proc/[0-9]*/comm || true"), "no nc is left", 5)
 
 
 def test_up_again_changes_nothing(cli: Cli, xfce: str, xfce_file: Path) -> None:
@@ -103,7 +95,7 @@ def test_what_dies_is_started_again_and_apps_live_on(cli: Cli, xfce: str, module
         row = next(r for r in cli.json("ps", xfce) if r["container"].endswith(f".{module}"))
         return bool(row["restarts"] == before + 1 and row["phase"] == "running")
 
-    wait_for(f"{module} runs again", again)
+    wait_for(again, f"{module} runs again")
     assert f"{before + 1} times" in cli.run("ps", xfce).stdout
     assert pids(cli, xfce, "terminal", "xfce4-terminal") == terminal
     cli.run("screenshot", xfce, "-o", str(tmp_path / "after.png"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests.support.cli import Cli
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 
@@ -29,13 +30,6 @@ Gio.UnixInputStream.new(fd, true).close(null);
 for (let i = 0; i < 50 && held().includes('test'); i++) GLib.usleep(20000);
 print('gone ' + held());
 """
-
-
-def wait_for(what: str, holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.3)
 
 
 def shot(cli: Cli, desktop: str, path: Path) -> Image.Image:
@@ -91,10 +85,10 @@ def test_its_log_is_quiet_and_so_is_it(cli: Cli, gnome: str) -> None:
 def test_a_larger_screen_is_filled(cli: Cli, gnome: str, tmp_path: Path) -> None:
     cli.run("resize", gnome, "1500x900")
     wait_for(
-        "the wallpaper fills the new screen", lambda: colours(shot(cli, gnome, tmp_path / "l.png"), (1290, 820, 1500, 900)) > 24
+        lambda: colours(shot(cli, gnome, tmp_path / "l.png"), (1290, 820, 1500, 900)) > 24, "the wallpaper fills the new screen"
     )
     cli.run("resize", gnome, "1280x800")
-    wait_for("and the old one", lambda: colours(shot(cli, gnome, tmp_path / "s.png"), (0, 700, 1280, 800)) > 24)
+    wait_for(lambda: colours(shot(cli, gnome, tmp_path / "s.png"), (0, 700, 1280, 800)) > 24, "and the old one")
 
 
 @pytest.mark.parametrize("module", ["gnome", "login1"])
@@ -106,7 +100,7 @@ def test_what_dies_comes_back(cli: Cli, gnome: str, module: str, tmp_path: Path)
         picture = shot(cli, gnome, tmp_path / "back.png")
         return colours(picture, (570, 0, 710, 32)) > 16 and all(r["phase"] == "running" for r in cli.json("ps", gnome))
 
-    wait_for(f"GNOME is there again after {module} died", back)
+    wait_for(back, f"GNOME is there again after {module} died")
     assert cli.inside(gnome, "terminal", "grep -lx xfce4-terminal /proc/[0-9]*/comm") == terminal
 
 
@@ -134,7 +128,7 @@ def test_two_worlds(cli: Cli, tmp_path: Path) -> None:
         picture = shot(cli, "two-worlds", tmp_path / "two.png")
         assert colours(picture, (570, 0, 710, 32)) > 16, "GNOME's clock"
         assert colours(picture, (1130, 765, 1280, 800)) > 16, "Plasma's clock"
-        wait_for("windows of both", lambda: cli.inside("two-worlds", "gnome", "xprop -root _NET_CLIENT_LIST").count("0x") >= 2)
+        wait_for(lambda: cli.inside("two-worlds", "gnome", "xprop -root _NET_CLIENT_LIST").count("0x") >= 2, "windows of both")
         assert "modulux" not in cli.inside("two-worlds", "dolphin", "hostname")
     finally:
         cli.run("down", "two-worlds", "--volumes", "--yes", status=None)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 from tests.support.cli import Cli
+from tests.support.waiting import wait_for
 
 from modulux.desktop.ready import picture
 from modulux.desktop.state import existing
@@ -83,13 +84,6 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return sum(grey.histogram()[32:]) / (grey.width * grey.height)
 
 
-def wait_for(what: str, holds: Callable[[], bool], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.5)
-
-
 def arrives(cli: Cli, word: str) -> bool:
     return cli.inside(NAME, "terminal", "cat ~/seen 2>/dev/null; true") == f"{word}\n"
 
@@ -108,12 +102,12 @@ def test_the_native_client_shows_and_types(
         with Image.open(shot) as screen:
             return difference(screen, seen(cli).crop((0, 0, 1280, 800))) < 0.02
 
-    wait_for("the client shows the screen", shown)
+    wait_for(shown, "the client shows the screen")
     type_it = (
         f"xdotool mousemove 600 400 click 1; sleep 0.5; xdotool type --delay 40 'echo by-{way} > ~/seen'; xdotool key Return"
     )
     cli.inside(desktop, "client", f"DISPLAY=:9; export DISPLAY; {type_it}")
-    wait_for("what was typed", lambda: arrives(cli, f"by-{way}"))
+    wait_for(lambda: arrives(cli, f"by-{way}"), "what was typed")
 
 
 def test_a_vnc_client_types_after_it(cli: Cli, desktop: str) -> None:
@@ -132,4 +126,4 @@ def test_a_vnc_client_types_after_it(cli: Cli, desktop: str) -> None:
             client.key(keysym, False)
             time.sleep(0.03)
         client.frame()
-        wait_for("what was typed", lambda: arrives(cli, "by_VNC"))
+        wait_for(lambda: arrives(cli, "by_VNC"), "what was typed")

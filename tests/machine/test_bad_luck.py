@@ -15,7 +15,8 @@ from tests.support.cli import Cli
 from tests.support.damage import flip, in_store, in_system
 from tests.support.letters import font, read
 from tests.support.odd import hears, odd
-from tests.support.virtual import Virtual, colours, wait_for
+from tests.support.virtual import Virtual, colours
+from tests.support.waiting import wait_for
 
 from modulux.machine.build import KERNEL, noted
 from modulux.machine.disk import beside

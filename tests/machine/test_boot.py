@@ -20,7 +20,8 @@ from tests.engine.test_sound import RATE, strength
 from tests.support.browser import alike, chromium, connected, shown
 from tests.support.cli import Cli
 from tests.support.probe import probe, tone
-from tests.support.virtual import Virtual, booted, colours, processes, wait_for
+from tests.support.virtual import Virtual, booted, colours, processes
+from tests.support.waiting import wait_for
 
 from modulux.machine.build import KERNEL, START, STORE, SYSTEM
 from modulux.machine.layers import END, store

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from tests.support import stick
 from tests.support.cli import Cli
-from tests.support.virtual import Virtual, booted, colours, wait_for
+from tests.support.virtual import Virtual, booted, colours
+from tests.support.waiting import wait_for
 
 from modulux.machine.qmp import Monitor
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Cli
 from tests.support.smallest import smallest
-from tests.support.virtual import PATIENCE, Virtual, booted, colours, wait_for
+from tests.support.virtual import PATIENCE, Virtual, booted, colours
+from tests.support.waiting import wait_for
 
 from modulux.machine.console import connect
 from modulux.machine.qmp import Monitor

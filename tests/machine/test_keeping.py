@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from tests.support import sshd
 from tests.support.cli import Cli
-from tests.support.virtual import Virtual, booted, colours, wait_for
+from tests.support.virtual import Virtual, booted, colours
+from tests.support.waiting import wait_for
 
 from modulux.machine.qmp import Monitor
 from modulux.machine.running import free_port

@@ -11,7 +11,8 @@ import pytest
 from tests.support.cli import Cli
 from tests.support.odd import hears, odd
 from tests.support.smallest import smallest
-from tests.support.virtual import Virtual, wait_for
+from tests.support.virtual import Virtual
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -15,7 +15,8 @@ from tests.machine.test_boot import recorded
 from tests.support.cli import Cli
 from tests.support.odd import Pc, hears, odd
 from tests.support.probe import TONE, probe
-from tests.support.virtual import Virtual, colours, wait_for
+from tests.support.virtual import Virtual, colours
+from tests.support.waiting import wait_for
 
 from modulux.machine.console import connect
 from modulux.machine.disk import beside

@@ -16,7 +16,8 @@ import pytest
 from tests.support.cli import Cli
 from tests.support.powercut import Logged, count, cut, entries, log_of
 from tests.support.smallest import smallest
-from tests.support.virtual import PATIENCE, wait_for
+from tests.support.virtual import PATIENCE
+from tests.support.waiting import wait_for
 
 from modulux.machine.control import ask
 from modulux.machine.emulator import Machine

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 from tests.support.cli import Cli
-from tests.support.virtual import Virtual, booted, colours, processes, wait_for
+from tests.support.virtual import Virtual, booted, colours, processes
+from tests.support.waiting import wait_for
 
 from modulux.machine.qmp import Monitor
 

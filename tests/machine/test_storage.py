@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.cli import Cli
-from tests.support.virtual import PATIENCE, booted, colours, wait_for
+from tests.support.virtual import PATIENCE, booted, colours
+from tests.support.waiting import wait_for
 
 from modulux.machine.places import disks_folder, sockets_folder
 from modulux.machine.running import named, pull_plug

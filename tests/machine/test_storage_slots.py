@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Cli
 from tests.support.smallest import smallest
-from tests.support.virtual import Virtual, booted, wait_for
+from tests.support.virtual import Virtual, booted
+from tests.support.waiting import wait_for
 
 from modulux.machine.places import disks_folder
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support.cli import Cli
 from tests.support.ntp import served
 from tests.support.odd import hears, odd
-from tests.support.virtual import wait_for
+from tests.support.waiting import wait_for
 
 from modulux.machine.build import noted
 from modulux.machine.emulator import Machine

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.cli import Cli
-from tests.support.virtual import PATIENCE, Virtual, booted, wait_for
+from tests.support.virtual import PATIENCE, Virtual, booted
+from tests.support.waiting import wait_for
 
 from modulux.machine.build import KERNEL, START, STORE, SYSTEM
 from modulux.machine.places import disks_folder

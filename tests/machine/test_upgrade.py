@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Cli
 from tests.support.smallest import BROKEN, smallest
-from tests.support.virtual import PATIENCE, Virtual, booted, colours, wait_for
+from tests.support.virtual import PATIENCE, Virtual, booted, colours
+from tests.support.waiting import wait_for
 
 from modulux.machine.build import SYSTEM
 from modulux.paths import shipped

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.cli import Cli
-from tests.support.virtual import PATIENCE, Virtual, wait_for
+from tests.support.virtual import PATIENCE, Virtual
+from tests.support.waiting import wait_for
 
 from modulux.machine.emulator import CARD, Machine
 from modulux.machine.places import sockets_folder

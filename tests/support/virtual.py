@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,13 +86,6 @@ def booted(cli: Cli, file: Path | str, name: str, *words: str) -> Iterator[Virtu
     finally:
         ended = json.loads(cli.run("machine", "stop", name, "--grace", "240", "--json", timeout=300).stdout)
     assert ended["by_itself"], "its power button did not end it"
-
-
-def wait_for(holds: Callable[[], object], what: str, seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.5)
 
 
 def colours(picture: Image.Image, area: tuple[int, int, int, int]) -> int:

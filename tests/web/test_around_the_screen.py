@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
 from tests.support.browser import connected
 from tests.support.cli import Cli
 from tests.support.probe import TONE, probe
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.web, pytest.mark.one_engine]
 
@@ -33,13 +34,6 @@ LOUDEST = """() => {
     return [best * window.heard.context.sampleRate / window.heard.fftSize, levels[best]];
 }"""
 TEXT = "Grüße, 你好, 🌍 — "
-
-
-def wait_until(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +84,12 @@ def test_a_tone_that_an_app_plays_is_heard_in_the_browser(cli: Cli, desktop: str
         time.sleep(1)
         assert page.evaluate(LOUDEST)[1] == -200  # muted until a person wants to hear
         press(page, "#sound")
-        wait_until(lambda: page.evaluate(LOUDEST)[1] > -60, "something is heard", 10)
+        wait_for(lambda: page.evaluate(LOUDEST)[1] > -60, "something is heard", 10)
         time.sleep(1)
         frequency, level = page.evaluate(LOUDEST)
         assert 437 < frequency < 443, (frequency, level)
         press(page, "#sound")
-        wait_until(
+        wait_for(
             lambda: "inf" in str(page.evaluate(LOUDEST)[1]).lower() or page.evaluate("window.heard.context.state") != "running",
             "muted",
         )
@@ -107,14 +101,14 @@ def test_what_is_copied_in_an_app_is_in_the_browser(cli: Cli, desktop: str, page
     time.sleep(2.1)  # what was there when the page came is not news
     cli.inside(desktop, "probe", f"printf '%s' '{TEXT}' | xclip -i -selection clipboard")
     page.bring_to_front()
-    wait_until(lambda: page.input_value("#clip-text") == TEXT, "the text is in the panel")
-    wait_until(lambda: page.evaluate("navigator.clipboard.readText()") == TEXT, "and in the browser's clipboard")
+    wait_for(lambda: page.input_value("#clip-text") == TEXT, "the text is in the panel")
+    wait_for(lambda: page.evaluate("navigator.clipboard.readText()") == TEXT, "and in the browser's clipboard")
 
 
 def test_what_is_typed_in_the_panel_can_be_pasted(cli: Cli, desktop: str, page: Page) -> None:
     press(page, "#clip")
     page.fill("#clip-text", TEXT * 2)
-    wait_until(lambda: paste(cli, desktop) == TEXT * 2, "an app pastes it")
+    wait_for(lambda: paste(cli, desktop) == TEXT * 2, "an app pastes it")
     page.keyboard.press("Escape")
 
 
@@ -122,24 +116,24 @@ def test_a_megabyte_goes_both_ways(cli: Cli, desktop: str, page: Page) -> None:
     lines = 1_050_000 // len(TEXT.encode())
     cli.inside(desktop, "probe", f"yes '{TEXT}' | head -n {lines} | xclip -i -selection clipboard")
     expected = f"{TEXT}\n" * lines
-    wait_until(lambda: page.evaluate("document.getElementById('clip-text').value.length") >= len(expected), "it came", 30)
+    wait_for(lambda: page.evaluate("document.getElementById('clip-text').value.length") >= len(expected), "it came", 30)
     assert page.input_value("#clip-text") == expected
     back = expected.replace("你好", "再见")
     page.evaluate("text => navigator.clipboard.writeText(text)", back)
     press(page, "#clip")
     page.click("#clip-paste")
-    wait_until(lambda: paste(cli, desktop) == back, "an app pastes a megabyte", 30)
+    wait_for(lambda: paste(cli, desktop) == back, "an app pastes a megabyte", 30)
     page.keyboard.press("Escape")
 
 
 def test_screens_are_tabs_and_side_by_side(cli: Cli, desktop: str, page: Page) -> None:
     press(page, "#tabs button:nth-child(2)")
-    wait_until(lambda: page.get_attribute("body", "data-state") == "connected", "the second screen is there")
+    wait_for(lambda: page.get_attribute("body", "data-state") == "connected", "the second screen is there")
     assert page.inner_text("#tabs [aria-selected=true]") == "icewm"
     press(page, "#tabs button:nth-child(3)")
-    wait_until(lambda: page.locator(".pane[data-state=connected] canvas").count() == 2, "both are there")
+    wait_for(lambda: page.locator(".pane[data-state=connected] canvas").count() == 2, "both are there")
     press(page, "#tabs button:nth-child(1)")
-    wait_until(lambda: page.locator(".pane[data-state=connected] canvas").count() == 1, "the first alone is there")
+    wait_for(lambda: page.locator(".pane[data-state=connected] canvas").count() == 1, "the first alone is there")
 
 
 def test_the_screen_takes_the_windows_size(cli: Cli, desktop: str, page: Page) -> None:
@@ -149,7 +143,7 @@ def test_the_screen_takes_the_windows_size(cli: Cli, desktop: str, page: Page) -
     time.sleep(1)
     assert page.evaluate(size) == [1280, 800]  # not unless it is wanted
     press(page, "#fit")
-    wait_until(lambda: page.evaluate(size) == [1100, 700], "the screen is as large as the window")
+    wait_for(lambda: page.evaluate(size) == [1100, 700], "the screen is as large as the window")
     page.set_viewport_size({"width": 1280, "height": 800})
-    wait_until(lambda: page.evaluate(size) == [1280, 800], "and follows it")
+    wait_for(lambda: page.evaluate(size) == [1280, 800], "and follows it")
     press(page, "#fit")

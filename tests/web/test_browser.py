@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from tests.support.browser import connected
 from tests.support.cli import Cli
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.engine, pytest.mark.web]
 
@@ -28,14 +29,6 @@ def colours(page: Page) -> int:
     )
 
 
-def wait_until(holds: object, what: str, seconds: float = 30) -> None:
-    assert callable(holds)
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-
-
 def test_the_link_opens_the_desktop_and_what_is_typed_arrives(cli: Cli, xfce: str, browser: Browser) -> None:
     link = cli.json("open", xfce)["browser"]
     context = browser.new_context(viewport={"width": 1280, "height": 800})
@@ -46,8 +39,8 @@ def test_the_link_opens_the_desktop_and_what_is_typed_arrives(cli: Cli, xfce: st
     page.mouse.click(700, 450)  # into the terminal, at once: nothing of the page may stand before it
     early = f"early-{time.time_ns()}"
     page.keyboard.type(f"echo {early} > ~/Documents/early\n", delay=20)
-    wait_until(lambda: colours(page) > 50, "the desktop is drawn in the browser")
-    wait_until(
+    wait_for(lambda: colours(page) > 50, "the desktop is drawn in the browser")
+    wait_for(
         lambda: early in cli.inside(xfce, "terminal", "cat ~/Documents/early", status=None), "what was typed first arrives"
     )
     assert xfce in page.title()
@@ -55,7 +48,7 @@ def test_the_link_opens_the_desktop_and_what_is_typed_arrives(cli: Cli, xfce: st
     word = f"typed-{time.time_ns()}"
     page.mouse.click(700, 450)  # into the terminal
     page.keyboard.type(f"echo {word} > ~/Documents/typed\n", delay=20)
-    wait_until(
+    wait_for(
         lambda: word in cli.inside(xfce, "terminal", "cat ~/Documents/typed", status=None), "the typed text arrives in a file"
     )
     assert failures == []
@@ -83,11 +76,11 @@ def test_the_page_comes_back_when_the_gateway_does(cli: Cli, xfce: str, browser:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.goto(cli.json("open", xfce)["browser"])
-    wait_until(lambda: colours(page) > 50, "the desktop is drawn in the browser")
+    wait_for(lambda: colours(page) > 50, "the desktop is drawn in the browser")
     cli.kill(xfce, "x11vnc")
-    wait_until(lambda: page.get_attribute("body", "data-state") != "connected", "the page sees the viewer go")
-    wait_until(lambda: page.get_attribute("body", "data-state") == "connected", "the page is connected again")
-    wait_until(lambda: colours(page) > 50, "the desktop is drawn again")
+    wait_for(lambda: page.get_attribute("body", "data-state") != "connected", "the page sees the viewer go")
+    wait_for(lambda: page.get_attribute("body", "data-state") == "connected", "the page is connected again")
+    wait_for(lambda: colours(page) > 50, "the desktop is drawn again")
     context.close()
 
 

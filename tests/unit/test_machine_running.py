@@ -219,7 +219,7 @@ class Stubbed(Machine):
 @pytest.fixture
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Stubbed]]:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setattr(running, "QUITS", 1.0)
+    monkeypatch.setattr(running, "QUITS", 4.0)
     (tmp_path / "modulux-machines").mkdir()
 
     def made(mood: str) -> Stubbed:
@@ -247,7 +247,7 @@ def processes(monitor: Path) -> list[int]:
 )
 def test_whatever_it_does_it_is_ended_and_how_is_told(stub: Callable[[str], Stubbed], mood: str, ended: Ended) -> None:
     found = running.start("m", stub(mood))
-    assert running.stop(found, grace=1.0) is ended
+    assert running.stop(found, grace=60.0 if ended is Ended.BY_ITSELF else 1.0) is ended
     assert not found.alive()
     assert running.find("m") is None
 
@@ -305,13 +305,15 @@ def test_ctrl_c_is_the_power_button(
     found = running.start("m", stub(mood))
     stop, heard = running.stop, list[Event]()
 
-    monkeypatch.setattr(running, "stop", lambda machine: stop(machine, grace=1.0))
+    monkeypatch.setattr(running, "stop", lambda machine: stop(machine, grace=1.0 if said else 60.0))
     monkeypatch.setattr(machine_run, "_boot", lambda *_: 2.0)
     monkeypatch.setattr(machine_run, "_tell", lambda *_, **__: time.sleep(told))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # who is started in the background is given none
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     machine_run._attend(found, {}, 60, cast("Any", SimpleNamespace(report=heard.append)), background=False, installs=False)
     timer.join()
+    signal.signal(signal.SIGINT, before)
     assert not found.alive()
     assert heard == said
 
@@ -328,4 +330,4 @@ def test_who_presses_ctrl_c_while_one_in_the_background_is_told_of_leaves_it_run
     with pytest.raises(KeyboardInterrupt):
         machine_run._attend(found, {}, 60, cast("Any", None), background=True, installs=False)
     assert found.alive()
-    assert running.stop(found, grace=5.0) is Ended.BY_ITSELF
+    assert running.stop(found, grace=60.0) is Ended.BY_ITSELF

@@ -84,6 +84,7 @@ def test_the_page_comes_back_when_the_gateway_does(cli: Cli, xfce: str, browser:
     context.close()
 
 
+@pytest.mark.one_engine
 def test_a_part_of_the_page_that_is_lost_on_the_way_is_asked_for_again(cli: Cli, xfce: str, browser: Browser) -> None:
     page = browser.new_page()
     page.route("**/rfb.js", lambda route: route.abort(), times=1)
@@ -91,6 +92,7 @@ def test_a_part_of_the_page_that_is_lost_on_the_way_is_asked_for_again(cli: Cli,
     page.close()
 
 
+@pytest.mark.one_engine
 def test_a_part_of_the_page_that_never_comes_is_asked_for_again(cli: Cli, xfce: str, browser: Browser) -> None:
     page = browser.new_page()
     page.route("**/rfb.js", lambda _: None, times=1)
@@ -98,6 +100,7 @@ def test_a_part_of_the_page_that_never_comes_is_asked_for_again(cli: Cli, xfce: 
     page.close()
 
 
+@pytest.mark.one_engine
 def test_a_viewer_that_hangs_is_given_up(cli: Cli, xfce: str, browser: Browser) -> None:
     page = browser.new_page()
     cli.kill(xfce, "x11vnc", "STOP")

@@ -126,26 +126,19 @@ class _Assembly:
     demands: Sequence[str]
 
     def run(self) -> None:
+        init = self.carried[0]
         self.tools.run(
-            self.carried[0],
-            self.work,
-            "cp",
-            "-R",
-            "--preserve=mode,links",
-            "--no-dereference",
-            "/system",
-            "/initramfs",
-            "/job/",
+            init, self.work, "cp", "-R", "--preserve=mode,links", "--no-dereference", "/system", "/initramfs", "/job/"
         )
         self._modules()
-        carried = self._firmware()
-        self._settings(self.work / SETTINGS, device_firmware.lines(self.work / "system", carried["files"]))
+        firmware = self._firmware()
+        self._settings(self.work / SETTINGS, device_firmware.lines(self.work / "system", firmware["files"]))
         into = self.work / "store/layers"
         into.mkdir(parents=True)
         for path in sorted({path for paths in self.layers.values() for path in paths}):
             link(path, into / path.name)
         self.tools.do("assemble", self.work)
-        self._record({key: value for key, value in carried.items() if key != "files"})
+        self._record({key: value for key, value in firmware.items() if key != "files"})
 
     def _modules(self) -> None:
         """Those of the kernel that the machine carries; the start-up archive has those it begins with, in their order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,28 @@ def patient(pid1: Path, tmp_path: Path) -> Iterator[World]:
     (tmp_path / "program").mkdir()
     with world(tmp_path / "world", compile_pid1(tmp_path / "program", UNTIL_CALM=1e4, PICTURE_TIME=8)) as made:
         yield made
+
+
+@pytest.fixture
+def hurried(pid1: Path, tmp_path: Path) -> Iterator[World]:
+    """A PID 1 whose turns at the card end after a second of rest."""
+    (tmp_path / "program").mkdir()
+    with world(tmp_path / "world", compile_pid1(tmp_path / "program", TURN=1)) as made:
+        yield made
+
+
+def test_a_turn_lasts_as_long_as_the_computer_is_busy(hurried: World) -> None:
+    hurried.container("a")
+    hurried.container("b", listens=[B])
+    plan(hurried)
+    rested = hurried.folder / "machine/uptime"
+    rested.write_text("100.00 0.00\n")
+    hurried.start()
+    hurried.hears("started other", 20)
+    time.sleep(4)
+    assert not any(n.name == "b" for n in hurried.noted("run"))
+    rested.write_text("100.00 9999.00\n")
+    hurried.hears("ready b", 20)
 
 
 def test_those_on_the_first_are_asked_though_others_still_wait_for_their_turn(patient: World) -> None:

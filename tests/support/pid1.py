@@ -150,6 +150,7 @@ def compile_pid1(folder: Path, **changed: float) -> Path:
         **changed,
     }
     places = {"RUNTIME": "crun", "GROUPS": "groups", "SYSTEMD": "systemd", "JOURNALCTL": "journalctl", "SYSTEMCTL": "systemctl"}
+    places["UPTIME"] = "uptime"
     defines = [
         *(f'-D{name}="/machine/{place}"' for name, place in places.items()),
         *(f"-D{name}={n}" for name, n in quickly.items()),

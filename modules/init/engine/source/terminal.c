@@ -13,12 +13,19 @@
 #include <unistd.h>
 
 #define CONSOLE "/dev/tty0" /* that which is seen */
-#define TURN 90.0           /* seconds, then who is still not ready keeps the others from starting no longer */
+#ifndef TURN
+#define TURN 90.0    /* seconds of rest, then who is still not ready keeps the others from starting no longer */
+#endif
+#ifndef UPTIME
+#define UPTIME "/proc/uptime"
+#endif
+#define LONGEST 900.0 /* seconds of a turn, or of waiting for one, however busy all are */
 #define LOOK 1.0
 
 static struct terminal {
   char *job;
   int number, draws, had_another; /* turn */
+  double began, rest_before;      /* its turn: when, and how long the computer had rested until then */
 } terminals[MOST];
 static int terminal_count, first_shown;
 
@@ -39,7 +46,7 @@ void declare_terminal(const char *job, const char *number, const char *kind) {
   char path[32];
   if (terminal_count == MOST || atoi(number) < 1) return;
   if (!terminal_count) settle_messages();
-  terminals[terminal_count++] = (struct terminal){strdup(job), atoi(number), !strcmp(kind, "draws"), 0};
+  terminals[terminal_count++] = (struct terminal){.job = strdup(job), .number = atoi(number), .draws = !strcmp(kind, "draws")};
   snprintf(path, sizeof path, "/dev/tty%d", atoi(number));
   if (chown(path, USER, USER) || chmod(path, 0600)) say("%s cannot be given to %s: %s", path, job, strerror(errno));
 }
@@ -57,24 +64,40 @@ static int is_drawn_on(const char *display) {
   return 0;
 }
 
+/* Seconds since power-on in which the processors had nothing to do. A turn that ended by the clock would be too short where they are so
+ * busy that a display takes minutes to come up, and two that take the card at once may both be left without a keyboard. */
+static double rest(void) {
+  double idle = 0;
+  char text[64];
+  if (!read_text(UPTIME, text, sizeof text) || sscanf(text, "%*f %lf", &idle) != 1) return now();
+  return idle / sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+/* Whether there is time left in its turn, which began as it was started, and again as it had come up. */
+static int turn_lasts(struct terminal *terminal, const struct job *job) {
+  double began = job->ready ? job->ready_at : job->began;
+  if (terminal->began != began) terminal->began = began, terminal->rest_before = rest();
+  return rest() - terminal->rest_before < TURN && now() - began < LONGEST;
+}
+
 /* Whether it is just taking the card, or has it for those who have never been seen. */
-static int takes_card(const char *name) {
-  struct job *job = find_job(name);
+static int takes_card(struct terminal *terminal) {
+  struct job *job = find_job(terminal->job);
   if (!job || job->phase == STARTING) return job != NULL;
-  return job->phase == RUNNING && (!job->ready || is_drawn_on(name)) && now() - (job->ready ? job->ready_at : job->began) < TURN;
+  return job->phase == RUNNING && (!job->ready || is_drawn_on(job->name)) && turn_lasts(terminal, job);
 }
 
 /* Whether it has still to be started by systemd, which it is for some time at most. */
-static int is_awaited(const char *name) {
-  struct job *job = find_job(name);
-  return under_systemd && job && job->wanted && !job->starts && now() < 2 * TURN;
+static int is_awaited(const struct terminal *terminal) {
+  struct job *job = find_job(terminal->job);
+  return under_systemd && job && job->wanted && !job->starts && rest() < 2 * TURN && now() < LONGEST;
 }
 
 /* Whether a container may be started, as far as the card is concerned. */
 int has_turn(const char *name) {
   struct terminal *own = find_terminal(name);
   for (int i = 0; own && own->draws && i < terminal_count; i++)
-    if (&terminals[i] != own && terminals[i].draws && (takes_card(terminals[i].job) || (&terminals[i] < own && is_awaited(terminals[i].job)))) return 0;
+    if (&terminals[i] != own && terminals[i].draws && (takes_card(&terminals[i]) || (&terminals[i] < own && is_awaited(&terminals[i])))) return 0;
   return 1;
 }
 
@@ -151,7 +174,7 @@ static double show_first(void) {
     if (!job || (job->rests && job->phase == ENDED)) continue;
     if (first) others++;
     else first = job->name;
-    if (takes_card(job->name) || (job->phase == WAITING && !job->starts)) return LOOK;
+    if (takes_card(&terminals[i]) || (job->phase == WAITING && !job->starts)) return LOOK;
   }
   for (int i = 0; others && i < terminal_count; i++)
     if (give_another_turn(&terminals[i])) return LOOK;

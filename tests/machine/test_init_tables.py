@@ -60,7 +60,7 @@ static int told(int file, unsigned long what, void *answer) {
 
 GROWS = """
 int main(int count, char **words) {
-  static struct disk disk;
+  static struct gpt disk;
   if (count < 3 || !(notes = fopen(words[2], "w"))) return 2;
   disk.file = open(words[1], O_RDWR);
   disk.number = 2;
@@ -87,7 +87,12 @@ def sealed(header: bytearray) -> bytes:
 def small() -> Disk:
     """A disk as an image of ours is: two partitions, the last of which ends a megabyte before the disk does."""
     entries = b"".join(
-        (b"kind".ljust(16) + bytes([i]) * 16 + struct.pack("<QQQ", begin, end, 0) + name.encode("utf-16-le").ljust(72, b"\0"))
+        (
+            b"kind".ljust(16)
+            + bytes(range(i, i + 16))
+            + struct.pack("<QQQ", begin, end, 0)
+            + name.encode("utf-16-le").ljust(72, b"\0")
+        )
         for i, (begin, end, name) in enumerate([(FIRST, START - 1, "one"), (START, SMALL - 2049, "modulux-state")], 1)
     ).ljust(32 * SECTOR, b"\0")
     made: Disk = {}

@@ -58,3 +58,11 @@ def test_it_is_on_another_disk_without_what_it_keeps(disk: Path) -> None:
         assert installed.inside(IDLE, "ls ~/letter 2>/dev/null || true") == ""
         assert not any("NOTHING WILL BE KEPT" in line for _, line in installed.running.said())
         assert any("was grown to the disk's end" in line for _, line in installed.running.said())
+    told_apart(cli, disk, other)
+
+
+def told_apart(cli: Cli, disk: Path, other: Path) -> None:
+    """Both are in one computer, where their partitions have the same names: each machine has its own, whichever comes first."""
+    for own, beside_it, letter in ((disk, other, "dear"), (other, disk, "")):
+        with booted(cli, "browser", NAME, "--disk", str(own), "--more", str(beside_it)) as machine:
+            assert machine.inside(IDLE, "cat ~/letter 2>/dev/null || true") == letter

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import select
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,10 @@ from modulux.paths import shipped
 MODULE = shipped("modules") / "service/installer"
 MIB = 1024**2
 AT = 2048
-TABLE, REST = b"t" * MIB, b"r" * (2 * MIB)
+REST = b"r" * (2 * MIB)
+SLOTS = {"modulux-esp": 2, "modulux-system-a": 3, "modulux-system-b": 1, "modulux-state": 12}
+"""Partitions by their labels, in MiB."""
+
 NEW_ROOT = """
 set -e
 cd "$1"
@@ -78,6 +83,33 @@ class Computer:
         return self.places[-1]
 
 
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The first MiB of a disk that has these slots."""
+    image = tmp_path_factory.mktemp("table") / "disk"
+    image.write_bytes(bytes(20 * MIB))
+    rows = [f'size={size}MiB, name="{label}"' for label, size in SLOTS.items()]
+    said = "\n".join(["label: gpt", "first-lba: 2048", *rows])
+    subprocess.run(["sfdisk", "--quiet", image], input=said, text=True, check=True)
+    return image.read_bytes()[:MIB]
+
+
+def rows_of(disk: Path) -> list[dict[str, Any]]:
+    """Its partitions, as a table on it tells them."""
+    said = subprocess.run(["sfdisk", "--json", disk], check=True, capture_output=True, text=True).stdout
+    rows: list[dict[str, Any]] = json.loads(said)["partitiontable"]["partitions"]
+    return rows
+
+
+def as_before_but_for_numbers(disk: Path, table: bytes, folder: Path) -> None:
+    (folder / "table").write_bytes(table + bytes(19 * MIB))
+    now, before = rows_of(disk), rows_of(folder / "table")
+    assert [(row["name"], row["start"], row["size"]) for row in now] == [
+        (row["name"], row["start"], row["size"]) for row in before
+    ]
+    assert not {row["uuid"] for row in now} & {row["uuid"] for row in before}
+
+
 def describe(block: Path, name: str, size: int) -> None:
     (block / name / "device").mkdir(parents=True)
     (block / name / "queue").mkdir()
@@ -118,7 +150,7 @@ def attached(image: Path, node: Path) -> Iterator[Path]:
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Computer]:
     """With a disk vda, and whatever it was started from still to be told."""
-    programs = ("gcc", "unshare", "losetup", "blkid")
+    programs = ("gcc", "unshare", "losetup", "blkid", "sfdisk")
     if os.geteuid() != 0 or not all(shutil.which(p) for p in programs):
         pytest.skip(f"needs root, {', '.join(programs)}")
     shutil.copytree(MODULE / "rootfs", tmp_path / "root")
@@ -143,14 +175,14 @@ def bare(tmp_path: Path) -> Iterator[Computer]:
 
 
 @pytest.fixture
-def computer(bare: Computer) -> Computer:
+def computer(bare: Computer, table: bytes) -> Computer:
     """Started from a CD."""
     pieces = [
-        Piece(MIB, 0, MIB, hashlib.sha256(TABLE).hexdigest()),
+        Piece(MIB, 0, MIB, hashlib.sha256(table).hexdigest()),
         Piece(2 * MIB, 8 * MIB, 2 * MIB, hashlib.sha256(REST).hexdigest()),
     ]
     listed = index(pieces, ["machine office", f"size {16 * MIB}", "drivers virtio_blk"]).encode().ljust(MIB, b"\n")
-    (bare.root / "dev/disks/sr0").write_bytes(bytes(AT) + listed + TABLE + REST)
+    (bare.root / "dev/disks/sr0").write_bytes(bytes(AT) + listed + table + REST)
     (bare.root / "proc/cmdline").write_text(f"quiet modulux.medium=MODULUX_1:{AT}:{4 * MIB}\n")
     describe(bare.root / "sys/class/block", "sr0", 64 * MIB)
     mapped(bare.root / "sys/class/block", "medium-2048", "sr0")
@@ -158,21 +190,22 @@ def computer(bare: Computer) -> Computer:
 
 
 @pytest.fixture
-def running(bare: Computer, tmp_path: Path) -> Iterator[Computer]:
+def running(bare: Computer, table: bytes, tmp_path: Path) -> Iterator[Computer]:
     """Started from the disk vdb, which has slots and something to keep."""
     block, image = bare.root / "sys/class/block", tmp_path / "slots.img"
-    image.write_bytes(TABLE + b"e" * (2 * MIB) + b"s" * (3 * MIB) + b"b" * MIB + b"kept" * (3 * MIB) + bytes(MIB))
+    image.write_bytes(table + b"e" * (2 * MIB) + b"s" * (3 * MIB) + b"b" * MIB + b"kept" * (3 * MIB) + bytes(MIB))
     describe(block, "vdb", 20 * MIB)
-    labels = [("modulux-esp", 2), ("modulux-system-a", 3), ("modulux-system-b", 1), ("modulux-state", 12)]
-    for number, (label, size) in enumerate(labels):
-        part(block / "vdb", number + 1, label, MIB + MIB * sum(other[1] for other in labels[:number]), size * MIB)
+    begin = 1
+    for number, (label, size) in enumerate(SLOTS.items(), 1):
+        part(block / "vdb", number, label, begin * MIB, size * MIB)
+        begin += size
     mapped(block, "system", "vdb2")
     (bare.root / "proc/cmdline").write_text("modulux.slot=a modulux.system=PARTLABEL=modulux-system-a\n")
     with attached(image, bare.root / "dev/disks/vdb"):
         yield bare
 
 
-def test_both_are_asked_and_only_who_confirms_first_is_obeyed(computer: Computer) -> None:
+def test_both_are_asked_and_only_who_confirms_first_is_obeyed(computer: Computer, table: bytes, tmp_path: Path) -> None:
     screen, line = computer.asked_at("tty3"), computer.asked_at("ttyS0")
     asked = screen.until("Which disk.*: ")
     assert "\033c" in asked
@@ -185,7 +218,7 @@ def test_both_are_asked_and_only_who_confirms_first_is_obeyed(computer: Computer
     assert screen.process.wait(30) == 0
     line.answer("vda", "vda holds is no longer what was shown[^?]*vda was NOT installed[^?]*Which disk")
     disk = computer.disk.read_bytes()
-    assert disk[:MIB] == TABLE
+    as_before_but_for_numbers(computer.disk, table, tmp_path)
     assert disk[8 * MIB : 10 * MIB] == REST
 
 
@@ -214,17 +247,19 @@ def test_nothing_is_written_unless_the_name_is_typed_twice(computer: Computer) -
     assert computer.disk.read_bytes() == before
 
 
-def test_a_machine_on_a_disk_gives_another_all_but_what_it_keeps(running: Computer) -> None:
+def test_a_machine_on_a_disk_gives_another_all_but_what_it_keeps(running: Computer, table: bytes, tmp_path: Path) -> None:
     place = running.asked_at("tty3")
     listed = place.until("Which disk.*: ")
     assert re.search("vdb .*(\r\n.*vdb[0-9].*)*\r\n *NOT this one: the disk that this was started from", listed), listed
     place.answer("vdb", "vdb: the disk that this was started from")
     place.until("Which disk.*: ")
     place.answer("vda", "again to go on: ")
-    said = place.answer("vda", "INSTALLED: vda[^?]*the same names")
+    said = place.answer("vda", "INSTALLED: vda[^?]*What this machine keeps is not on it")
     assert "take the disk out" in said
-    assert running.disk.read_bytes()[: 8 * MIB] == TABLE + b"e" * (2 * MIB) + b"s" * (3 * MIB) + b"b" * MIB + bytes(MIB)
-    assert b"kept" not in running.disk.read_bytes()
+    as_before_but_for_numbers(running.disk, table, tmp_path)
+    disk = running.disk.read_bytes()
+    assert disk[MIB : 8 * MIB] == b"e" * (2 * MIB) + b"s" * (3 * MIB) + b"b" * MIB + bytes(MIB)
+    assert b"kept" not in disk
 
 
 def test_a_disk_smaller_than_the_running_ones_partitions_is_refused(running: Computer) -> None:

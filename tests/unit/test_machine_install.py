@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,32 @@ PART: dict[str, Any] = {**DISK, "path": "/dev/sdx1", "type": "part"}
 
 
 def image(path: Path, size: int, partitions: dict[int, bytes]) -> Path:
-    """A disk image that is one as far as an installation looks: a table, and what each partition begins with."""
-    entries = [b"\1" * 16 + bytes(16) + (at // 512).to_bytes(8, "little") + bytes(88) for at in partitions]
+    """A disk image that is one as far as an installation looks: a table and its copy, and what each partition begins with."""
+    entries = b"".join(b"\1" * 16 + b"\2" * 16 + (at // 512).to_bytes(8, "little") + bytes(88) for at in partitions)
+    last = size // 512 - 1
     with path.open("wb") as file:
         file.truncate(size)
-        file.seek(512)
-        file.write(b"EFI PART")
-        file.seek(1024)
-        file.writelines(entries)
+        for own, other, entries_at in ((1, last, 2), (last, 1, last - 32)):
+            file.seek(own * 512)
+            file.write(struct.pack("<8s4xI8xQQ16x16sQ", b"EFI PART", 92, own, other, b"\3" * 16, entries_at))
+            file.seek(entries_at * 512)
+            file.write(entries)
         for at, content in partitions.items():
             file.seek(at)
             file.write(content)
     return path
+
+
+def numbers(disk: bytes, at: int) -> tuple[bytes, ...]:
+    """The disk's and its partitions' own, by the table whose header lies in that sector, which is whole."""
+    header = bytearray(disk[at * 512 :][:92])
+    (told,) = struct.unpack_from("<I", header, 16)
+    header[16:20] = bytes(4)
+    assert zlib.crc32(header) == told
+    (entries_at,) = struct.unpack_from("<Q", header, 72)
+    entries = disk[entries_at * 512 :][: 128 * 128]
+    assert struct.unpack_from("<I", header, 88) == (zlib.crc32(entries),)
+    return bytes(header[56:72]), *(entries[i + 16 : i + 32] for i in range(0, len(entries), 128) if any(entries[i : i + 16]))
 
 
 def test_rows_follow_the_disk_that_they_lie_on() -> None:
@@ -81,11 +97,24 @@ def test_what_an_earlier_owner_left_is_gone_where_it_would_be_seen(tmp_path: Pat
     write(made, look_at(disk))
     got, wanted = disk.read_bytes(), made.read_bytes()
     assert len(got) == 48 * MIB
-    for begin, end in extents(made):
+    for begin, end in extents(made)[1:-1]:
         assert got[begin:end] == wanted[begin:end]
     assert got[: 7 * MIB][2 * MIB :] == wanted[2 * MIB : 7 * MIB]  # holes in the midst are zeros
     assert not any(got[20 * MIB : 21 * MIB])
     assert not any(got[-MIB:])  # the copy of an older table
+
+
+def test_each_disk_has_numbers_of_its_own_by_which_a_machine_knows_it(tmp_path: Path) -> None:
+    made, size = image(tmp_path / "image", 40 * MIB, {2 * MIB: b"system", 20 * MIB: b"store"}), 48 * MIB
+    found = set[bytes]()
+    for name in ("one", "other"):
+        disk = tmp_path / name
+        disk.write_bytes(bytes(size))
+        write(made, look_at(disk))
+        got = disk.read_bytes()
+        assert numbers(got, 1) == numbers(got, 40 * MIB // 512 - 1)
+        found.update(numbers(got, 1))
+    assert len(found) == 6
 
 
 def test_holes_are_not_written(tmp_path: Path) -> None:

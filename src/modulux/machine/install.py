@@ -8,6 +8,8 @@ import fcntl
 import json
 import os
 import stat
+import uuid
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from modulux.errors import DamagedError, FileError, HostError, StorageError
 from modulux.machine.in_use import hold, refuse_used
 
 MIB = 1024**2
-SECTOR, ENTRY = 512, 128
+SECTOR, ENTRY, ENTRIES = 512, 128, 128
 REREAD = 0x125F
 """BLKRRPART: the kernel looks at the table of partitions again."""
 
@@ -128,7 +130,7 @@ def starts(image: Path) -> list[int]:
         if file.read(8) != b"EFI PART":
             raise FileError("this is no disk image", file=str(image), hint="modulux machine build FILE --disk IMAGE")
         file.seek(2 * SECTOR)
-        entries = [file.read(ENTRY) for _ in range(128)]
+        entries = [file.read(ENTRY) for _ in range(ENTRIES)]
     return [int.from_bytes(e[32:40], "little") * SECTOR for e in entries if any(e[:16])]
 
 
@@ -178,6 +180,37 @@ def write(image: Path, target: Target) -> int:
                 length = min(MIB, end - at)
                 if os.pread(disk, length, at) != os.pread(source.fileno(), length, at):
                     raise DamagedError(f"{target.path} does not hold what was written to it", hint="the disk may be failing")
+        renumber(disk)
         with contextlib.suppress(OSError):  # a file has no partitions
             fcntl.ioctl(disk, REREAD)
     return total
+
+
+def renumber(disk: int) -> None:
+    """Give a disk and its partitions numbers that no other has, in its table (GPT, as UEFI specifies it) and in the copy.
+
+    Partitions have the same names on each disk with a machine, which knows its own by the number of the one it came from.
+
+    Args:
+        disk: a file descriptor.
+    """
+    header = bytearray(os.pread(disk, SECTOR, SECTOR))
+    copy_at, entries_at = _number(header, 32), _number(header, 72)
+    copy = bytearray(os.pread(disk, SECTOR, copy_at * SECTOR))
+    entries = bytearray(os.pread(disk, ENTRY * ENTRIES, entries_at * SECTOR))
+    for at in range(0, len(entries), ENTRY):
+        if any(entries[at : at + 16]):
+            entries[at + 16 : at + 32] = uuid.uuid4().bytes_le
+    own = uuid.uuid4().bytes_le
+    for at, head in ((copy_at, copy), (1, header)):
+        head[56:72] = own
+        head[88:92] = zlib.crc32(entries).to_bytes(4, "little")
+        head[16:20] = bytes(4)
+        head[16:20] = zlib.crc32(head[:92]).to_bytes(4, "little")
+        os.pwrite(disk, entries, _number(head, 72) * SECTOR)
+        os.pwrite(disk, head, at * SECTOR)
+        os.fsync(disk)
+
+
+def _number(header: bytearray, at: int) -> int:
+    return int.from_bytes(header[at : at + 8], "little")

@@ -18,8 +18,8 @@ int argument(const char *name, char *value, size_t size) {
   return 0;
 }
 
-/* The kernel names a partition's label in its uevent file, so that nothing needs to read partition tables. */
-static int by_label(const char *label, char *path, size_t size) {
+/* The kernel names a partition's label in its uevent file: tables are read only of disks that have one by that name. */
+static int by_label(const char *label, int anywhere, char *path, size_t size) {
   char wanted[128], text[1024];
   glob_t found = {0};
   int there = 0;
@@ -32,7 +32,7 @@ static int by_label(const char *label, char *path, size_t size) {
     if (!name || !strstr(text, wanted)) continue;
     name += strlen("DEVNAME=");
     snprintf(path, size, "/dev/%.*s", (int)strcspn(name, "\n"), name);
-    there = 1;
+    there = access(path, F_OK) == 0 && (anywhere || is_on_own_disk(path));
   }
   globfree(&found);
   return there;
@@ -50,11 +50,18 @@ static const char *names_of_disks(void) {
   return *names ? names : " none";
 }
 
+/* None is on the machine's own disk. That is no disk that is here, if it was told wrongly: then any may be meant. */
+static int by_label_elsewhere(const char *label, char *path, size_t size) {
+  if (own_disk_seen() || !by_label(label, 1, path, size)) return 0;
+  say("%s is taken for %s, though it is not on the disk from which this machine was started", path, label);
+  return 1;
+}
+
 /* Where `what` (/dev/NAME, PARTLABEL=NAME or a piece of a medium, MEDIUM=LABEL:AT:BYTES) lies, waiting at most `patience` seconds for it; 0 when it does not come. */
 int find_disk(const char *what, char *path, size_t size, double patience) {
   for (double end = now() + patience;; usleep(20000)) {
     if (!strncmp(what, "PARTLABEL=", 10)) {
-      if (by_label(what + 10, path, size) && access(path, F_OK) == 0) return 1;
+      if (by_label(what + 10, 0, path, size)) return 1;
     } else if (!strncmp(what, "MEDIUM=", 7)) {
       if (map_medium(what + 7, path, size)) return 1;
     } else {
@@ -63,6 +70,7 @@ int find_disk(const char *what, char *path, size_t size, double patience) {
     }
     if (now() > end) break;
   }
+  if (!strncmp(what, "PARTLABEL=", 10) && by_label_elsewhere(what + 10, path, size)) return 1;
   say("the disk %s is not there; there are:%s", what, names_of_disks());
   return 0;
 }

@@ -3,6 +3,7 @@
  * The kernel looks at no copy unless it is told to on its command line, where that would hold for every disk. So the table itself is whole at any
  * moment, as it was or as it is to be: its header, one sector, names the entries, which are written to another place before they are where they
  * were. A firmware that looks at the copy finds it at the disk's new end. */
+#include "gpt.h"
 #include "init.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -15,88 +16,36 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define SECTOR 512
-#define TABLE 32 /* sectors: 128 entries of 128 bytes */
-#define GRAIN 2048
-#define ENTRY 128
-#define HEADER 1             /* sectors: where the header lies, */
-#define USUAL (HEADER + 1)   /* where the entries do, */
-#define SPARE (USUAL + TABLE) /* and where they do while those are written */
-
-struct disk {
-  int file, number; /* of the partition, from 1 */
-  uint64_t sectors;
-  unsigned char header[SECTOR], entries[TABLE * SECTOR];
-};
-
-static uint64_t number_at(const unsigned char *at, int bytes) {
-  uint64_t value = 0;
-  while (bytes--) value = value << 8 | at[bytes];
-  return value;
-}
-
-static void put(unsigned char *at, uint64_t value, int bytes) {
-  for (int i = 0; i < bytes; i++) at[i] = value >> 8 * i;
-}
-
-static uint32_t crc32(const unsigned char *at, size_t length) {
-  uint32_t crc = ~0u;
-  while (length--) {
-    crc ^= *at++;
-    for (int i = 0; i < 8; i++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc;
-}
+#define GRAIN 2048 /* sectors */
 
 static void seal(unsigned char *header) {
   put(header + 16, 0, 4);
   put(header + 16, crc32(header, 92), 4);
 }
 
-static int read_sectors(struct disk *disk, unsigned char *bytes, int count, uint64_t at) {
-  return pread(disk->file, bytes, count * SECTOR, at * SECTOR) == count * SECTOR;
-}
-
 /* On the disk when it returns; not 0 when it is not. */
-static int write_sectors(struct disk *disk, const unsigned char *bytes, int count, uint64_t at) {
+static int write_sectors(struct gpt *disk, const unsigned char *bytes, int count, uint64_t at) {
   return pwrite(disk->file, bytes, count * SECTOR, at * SECTOR) != count * SECTOR || fsync(disk->file);
 }
 
-static uint64_t place_of_entries(const struct disk *disk) {
-  return number_at(disk->header + 72, 8);
-}
-
-/* Only a table as our images have it, which leave room before the first partition. */
-static int read_table(struct disk *disk) {
-  unsigned char header[92];
-  if (!read_sectors(disk, disk->header, 1, HEADER)) return 0;
-  memcpy(header, disk->header, sizeof header);
-  if (memcmp(header, "EFI PART", 8) || number_at(header + 12, 4) != 92 || number_at(header + 40, 8) < SPARE + TABLE) return 0;
-  if (number_at(header + 80, 4) != 128 || number_at(header + 84, 4) != ENTRY) return 0;
-  uint32_t told = number_at(header + 16, 4);
-  put(header + 16, 0, 4);
-  if (told != crc32(header, sizeof header) || (place_of_entries(disk) != USUAL && place_of_entries(disk) != SPARE)) return 0;
-  return read_sectors(disk, disk->entries, TABLE, place_of_entries(disk)) && number_at(header + 88, 4) == crc32(disk->entries, sizeof disk->entries);
-}
-
-static int is_last(struct disk *disk, uint64_t end) {
-  for (int i = 0; i < 128; i++)
+static int is_last(struct gpt *disk, uint64_t end) {
+  for (int i = 0; i < ENTRIES; i++)
     if (number_at(disk->entries + i * ENTRY + 40, 8) > end) return 0;
   return 1;
 }
 
-static int write_header(struct disk *disk, uint64_t entries_at) {
+static int write_header(struct gpt *disk, uint64_t entries_at) {
   put(disk->header + 72, entries_at, 8);
   seal(disk->header);
   return write_sectors(disk, disk->header, 1, HEADER);
 }
 
 /* The entries lie at SPARE, and from now on where they usually do. */
-static int settle(struct disk *disk) {
+static int settle(struct gpt *disk) {
   return write_sectors(disk, disk->entries, TABLE, USUAL) || write_header(disk, USUAL);
 }
 
-static int write_copy(struct disk *disk) {
+static int write_copy(struct gpt *disk) {
   unsigned char copy[SECTOR];
   memcpy(copy, disk->header, SECTOR);
   put(copy + 24, disk->sectors - 1, 8);
@@ -107,30 +56,14 @@ static int write_copy(struct disk *disk) {
 }
 
 /* Not 0 when it failed; then, too, the table is whole. The header that is on the disk names the entries at USUAL. */
-static int write_tables(struct disk *disk) {
+static int write_tables(struct gpt *disk) {
   put(disk->header + 32, disk->sectors - 1, 8);
   put(disk->header + 48, disk->sectors - 2 - TABLE, 8);
   put(disk->header + 88, crc32(disk->entries, sizeof disk->entries), 4);
   return write_copy(disk) || write_sectors(disk, disk->entries, TABLE, SPARE) || write_header(disk, SPARE) || settle(disk);
 }
 
-static int open_disk(const char *partition, struct disk *disk) {
-  char path[256], link[512], text[32], whole[128];
-  const char *name = strrchr(partition, '/') + 1;
-  snprintf(path, sizeof path, "/sys/class/block/%s/partition", name);
-  if (!read_text(path, text, sizeof text)) return 0;
-  disk->number = atoi(text);
-  snprintf(path, sizeof path, "/sys/class/block/%s", name);
-  ssize_t length = readlink(path, link, sizeof link - 1);
-  if (length <= 0) return 0;
-  link[length] = 0;
-  *strrchr(link, '/') = 0;
-  snprintf(whole, sizeof whole, "/dev/%s", strrchr(link, '/') + 1);
-  disk->file = open(whole, O_RDWR | O_CLOEXEC);
-  return disk->file >= 0;
-}
-
-static void grow(struct disk *disk, const char *partition) {
+static void grow(struct gpt *disk, const char *partition) {
   int sector = 0;
   uint64_t bytes = 0;
   if (ioctl(disk->file, BLKSSZGET, &sector) || sector != SECTOR || ioctl(disk->file, BLKGETSIZE64, &bytes)) return;
@@ -149,8 +82,8 @@ static void grow(struct disk *disk, const char *partition) {
 }
 
 void grow_partition(const char *partition) {
-  static struct disk disk;
-  if (!open_disk(partition, &disk)) return;
+  static struct gpt disk;
+  if (!open_disk(partition, O_RDWR, &disk)) return;
   grow(&disk, partition);
   close(disk.file);
 }

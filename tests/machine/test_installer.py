@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,7 +63,11 @@ def test_it_is_on_another_disk_without_what_it_keeps(disk: Path) -> None:
 
 
 def told_apart(cli: Cli, disk: Path, other: Path) -> None:
-    """Both are in one computer, where their partitions have the same names: each machine has its own, whichever comes first."""
+    """Both are in one computer, where their partitions have the same names: each machine has its own, or none."""
     for own, beside_it, letter in ((disk, other, "dear"), (other, disk, "")):
         with booted(cli, "browser", NAME, "--disk", str(own), "--more", str(beside_it)) as machine:
             assert machine.inside(IDLE, "cat ~/letter 2>/dev/null || true") == letter
+    subprocess.run(["sfdisk", "--quiet", "--part-label", other, "6", "lost"], check=True)
+    with booted(cli, "browser", NAME, "--disk", str(other), "--more", str(disk)) as machine:
+        assert any("NOTHING WILL BE KEPT" in line for _, line in machine.running.said())
+        assert machine.inside(IDLE, "ls ~/letter 2>/dev/null || true") == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -80,13 +79,11 @@ def there(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     disk = folder / "disk.img"
     me.run("machine", "build", *words, "-o", str(folder / "built"), "--disk", str(disk), timeout=3000)
     try:
-        with contextlib.ExitStack() as stack:
-            machine = stack.enter_context(booted(me, "browser", name, "--disk", str(disk)))
+        with booted(me, "browser", name, "--disk", str(disk)) as machine:
             found = Elsewhere(name, folder, machine.facts["modulux"], me, stranger, machine)
             wait_for(lambda: SERVER.format(name) in ready(found), "it lets somebody in", PATIENCE)
             yield found
-            if find(name) is None:
-                stack.pop_all()  # it was ended by a test
+            machine.is_off = find(name) is None
     finally:
         shutil.rmtree(disks_folder(name), ignore_errors=True)
 

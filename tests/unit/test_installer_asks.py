@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import select
@@ -17,9 +16,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.parted import SLOTS, assert_renumbered, slots_table
 
 from modulux.machine.iso import Piece, index
 from modulux.paths import shipped
@@ -28,9 +27,6 @@ MODULE = shipped("modules") / "service/installer"
 MIB = 1024**2
 AT = 2048
 REST = b"r" * (2 * MIB)
-SLOTS = {"modulux-esp": 2, "modulux-system-a": 3, "modulux-system-b": 1, "modulux-state": 12}
-"""Partitions by their labels, in MiB."""
-
 NEW_ROOT = """
 set -e
 cd "$1"
@@ -85,29 +81,7 @@ class Computer:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The first MiB of a disk that has these slots."""
-    image = tmp_path_factory.mktemp("table") / "disk"
-    image.write_bytes(bytes(20 * MIB))
-    rows = [f'size={size}MiB, name="{label}"' for label, size in SLOTS.items()]
-    said = "\n".join(["label: gpt", "first-lba: 2048", *rows])
-    subprocess.run(["sfdisk", "--quiet", image], input=said, text=True, check=True)
-    return image.read_bytes()[:MIB]
-
-
-def rows_of(disk: Path) -> list[dict[str, Any]]:
-    """Its partitions, as a table on it tells them."""
-    said = subprocess.run(["sfdisk", "--json", disk], check=True, capture_output=True, text=True).stdout
-    rows: list[dict[str, Any]] = json.loads(said)["partitiontable"]["partitions"]
-    return rows
-
-
-def as_before_but_for_numbers(disk: Path, table: bytes, folder: Path) -> None:
-    (folder / "table").write_bytes(table + bytes(19 * MIB))
-    now, before = rows_of(disk), rows_of(folder / "table")
-    assert [(row["name"], row["start"], row["size"]) for row in now] == [
-        (row["name"], row["start"], row["size"]) for row in before
-    ]
-    assert not {row["uuid"] for row in now} & {row["uuid"] for row in before}
+    return slots_table(tmp_path_factory.mktemp("table"))
 
 
 def describe(block: Path, name: str, size: int) -> None:
@@ -218,7 +192,7 @@ def test_both_are_asked_and_only_who_confirms_first_is_obeyed(computer: Computer
     assert screen.process.wait(30) == 0
     line.answer("vda", "vda holds is no longer what was shown[^?]*vda was NOT installed[^?]*Which disk")
     disk = computer.disk.read_bytes()
-    as_before_but_for_numbers(computer.disk, table, tmp_path)
+    assert_renumbered(computer.disk, table, tmp_path)
     assert disk[8 * MIB : 10 * MIB] == REST
 
 
@@ -256,7 +230,7 @@ def test_a_machine_on_a_disk_gives_another_all_but_what_it_keeps(running: Comput
     place.answer("vda", "again to go on: ")
     said = place.answer("vda", "INSTALLED: vda[^?]*What this machine keeps is not on it")
     assert "take the disk out" in said
-    as_before_but_for_numbers(running.disk, table, tmp_path)
+    assert_renumbered(running.disk, table, tmp_path)
     disk = running.disk.read_bytes()
     assert disk[MIB : 8 * MIB] == b"e" * (2 * MIB) + b"s" * (3 * MIB) + b"b" * MIB + bytes(MIB)
     assert b"kept" not in disk

@@ -38,9 +38,9 @@ int result(int status);
 int argument(const char *name, char *value, size_t size);
 int find_disk(const char *what, char *path, size_t size, double patience);
 
-/* own_disk.c */
+/* own_disk.c: whether a partition lies on the disk from which the machine was started */
 int is_on_own_disk(const char *partition);
-int own_disk_seen(void); /* by the former, whether there is one */
+int own_disk_seen(void); /* whether one has been found there */
 
 /* medium.c: a CD or a memory stick */
 int map_medium(const char *piece, char *path, size_t size);

@@ -22,7 +22,6 @@ DISK = 24 * MIB
 AT = 2048
 REST = b"r" * (2 * MIB)
 
-
 pytestmark = pytest.mark.skipif(not shutil.which("sfdisk"), reason="needs sfdisk")
 
 
@@ -68,6 +67,15 @@ def test_a_disk_that_holds_something_else_afterwards_cannot_be_started(folder: P
     done = written(folder, table, "0" * 64)
     assert done.returncode == 1
     assert "is failing" in done.stdout
+    assert (folder / "disk").read_bytes()[:MIB] == bytes(MIB)
+
+
+def test_a_disk_that_cannot_be_given_numbers_of_its_own_cannot_be_started(folder: Path) -> None:
+    no_table = b"t" * MIB
+    (folder / "medium").write_bytes(bytes(AT) + bytes(MIB) + no_table + REST)
+    done = written(folder, no_table)
+    assert done.returncode == 1
+    assert "cannot be written anew:\nsfdisk: " in done.stdout
     assert (folder / "disk").read_bytes()[:MIB] == bytes(MIB)
 
 

@@ -189,7 +189,8 @@ def write(image: Path, target: Target) -> int:
 def renumber(disk: int) -> None:
     """Give a disk and its partitions numbers that no other has, in its table (GPT, as UEFI specifies it) and in the copy.
 
-    Partitions have the same names on each disk with a machine, which knows its own by the number of the one it came from.
+    Partitions have the same names on each disk with a machine, which knows its own by the number of that partition
+    from which the firmware has started it.
 
     Args:
         disk: a file descriptor.

@@ -32,10 +32,16 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOMENT = 1.0
 """Seconds that a command has to end when this process is interrupted."""
 
+GRACE = 10.0
+"""Seconds that it has where it is to end by itself."""
+
 _apart = threading.Event()
 """Set while what is started goes into process groups of its own."""
 
 _live: set[subprocess.Popen[bytes] | subprocess.Popen[str]] = set()
+
+_spared: set[subprocess.Popen[bytes] | subprocess.Popen[str]] = set()
+"""Those of them that are to end by themselves."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ def run(
     input: bytes | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    spared: bool = False,
     secrets: Sequence[str] = (),
 ) -> Completed:
     """Run `argv` to its end and return what it printed. Never raises for a bad exit status.
@@ -80,6 +87,7 @@ def run(
         input: bytes for its stdin; without, stdin is empty.
         env: variables on top of this process's own.
         timeout: seconds; past that the process is killed and the status is -SIGKILL.
+        spared: an interrupt lets it end by itself (`GRACE`), for what is finished whether this process is there or not.
         secrets: words blanked in the log.
 
     Raises:
@@ -95,6 +103,8 @@ def run(
         pass_fds=tuple(HELD),
         process_group=0 if _apart.is_set() else None,
     ) as process:
+        if spared:
+            _spared.add(process)
         _live.add(process)
         try:
             out, err = process.communicate(input, timeout=timeout)
@@ -102,13 +112,13 @@ def run(
             process.kill()
             out, err = process.communicate()
         except BaseException:
-            # most are about to end, and a daemon goes on with what it was asked for when its client has gone, unseen by an undo
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=MOMENT)
+                process.communicate(timeout=GRACE if spared else MOMENT)
             process.terminate()
             raise
         finally:
             _live.discard(process)
+            _spared.discard(process)
     return Completed(tuple(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
@@ -289,14 +299,14 @@ def past_interrupts() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def end_all(grace: float = 10.0) -> None:
+def end_all() -> None:
     """End every process under way, in any thread: an interrupt reaches only the main one.
 
     Those that have started others get to see these end (SIGTERM), which lets a build clean up after itself as it does after any
-    failed step; after `grace` seconds they are asked themselves.
+    failed step; after `GRACE` seconds they are asked themselves, and so are those that were to end by themselves.
     """
     processes = list(_live)
-    for process in processes:
+    for process in set(processes) - _spared:
         for pid in _children(process.pid) or [process.pid]:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGTERM)
@@ -306,7 +316,7 @@ def end_all(grace: float = 10.0) -> None:
             with contextlib.suppress(OSError):
                 process.terminate()  # does nothing once it has been waited for
 
-    timer = threading.Timer(grace, ask)
+    timer = threading.Timer(GRACE, ask)
     timer.daemon = True
     timer.start()
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.alive import all_processes
 from tests.support.cli import Cli
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.engine
 
@@ -86,6 +88,26 @@ def test_ended_while_coming_up(cli: Cli, desktop_file: DesktopFile, delay: float
         assert cli.left("t-killed") == []
     cli.run("up", str(file), "--yes")
     assert {r["status"] for r in cli.json("ps", "t-killed")} == {"running"}
+
+
+@pytest.mark.parametrize("made", ["network create", "volume create", "run --detach"])
+def test_interrupted_while_something_is_made(cli: Cli, desktop_file: DesktopFile, made: str) -> None:
+    """Docker's daemon goes on with it when its client has gone: `up` must not have cleaned up before that."""
+    file = desktop_file("t-made")
+    for delay in (0.0, 0.05):
+        process = cli.start("up", str(file), "--yes")
+        wait_for(lambda: made in under_way(process.pid), made, pause=0.005)  # noqa: B023  called within the round
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 130
+        time.sleep(1)
+        assert cli.left("t-made") == []
+
+
+def under_way(pid: int) -> str:
+    """The command lines of a process's children, one below the other."""
+    return "\n".join(" ".join(p.words) for p in all_processes().values() if p.parent == pid)
 
 
 def test_killed_while_going_down(cli: Cli, desktop_file: DesktopFile) -> None:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(holds: Callable[[], object], what: str, seconds: float = 120.0) -> None:
-    """Ask until it holds.
+def wait_for(holds: Callable[[], object], what: str, seconds: float = 120.0, *, pause: float = 0.3) -> None:
+    """Ask until it holds, every `pause` seconds.
 
     Raises:
         AssertionError: not in time; `what` should.
@@ -15,4 +15,4 @@ def wait_for(holds: Callable[[], object], what: str, seconds: float = 120.0) -> 
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.3)
+        time.sleep(pause)

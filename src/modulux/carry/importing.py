@@ -263,7 +263,7 @@ def _fill(engine: Engine, what: Checked, name: str) -> None:
     """Make a volume and its files; one that was begun before is made anew."""
     if name in look(engine, what.desktop.name).volumes:
         engine.remove("volume", [name])
-    engine.do(engine.filled_volume_argv(next(v for v in what.plan.volumes if v.name == name)))
+    engine.make(engine.filled_volume_argv(next(v for v in what.plan.volumes if v.name == name)))
     volumes.fill(engine, engine.volume_paths([name])[name], what.data[name], what.source)
 
 

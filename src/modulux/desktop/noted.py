@@ -29,4 +29,4 @@ def _put(engine: Engine, now: Found, wanted: Volume) -> None:
         return
     if there is not None:  # labels cannot be changed
         engine.remove("volume", [there.name])
-    engine.do(engine.filled_volume_argv(wanted))
+    engine.make(engine.filled_volume_argv(wanted))

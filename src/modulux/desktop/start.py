@@ -35,7 +35,7 @@ def start(engine: Engine, todo: Change, started: Callable[[Container], None]) ->
 
     def one(name: str) -> None:
         if name in commands:
-            engine.do(commands[name])
+            engine.make(commands[name])
         else:
             engine.start(by_name[name])
             started(by_name[name])

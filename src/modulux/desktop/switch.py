@@ -49,7 +49,7 @@ def lay(engine: Engine, desktop: str, parts: Iterable[str]) -> dict[str, str]:
     discard(engine, desktop)
     names = {part: _incoming(desktop, part) for part in parts}
     staged = {p.STAGED: "true"}
-    each(list(names.values()), lambda name: engine.do(_volume(engine, desktop, name, kept=False, more=staged)))
+    each(list(names.values()), lambda name: engine.make(_volume(engine, desktop, name, kept=False, more=staged)))
     return names
 
 
@@ -67,7 +67,7 @@ def switch(engine: Engine, desktop: str, parts: Iterable[str]) -> None:
     numbers = near(engine, "inodes", *map(str, paths.values()))
     pairs = {part: numbers[str(paths[_incoming(desktop, part)])] for part in parts}
     note = {p.SWITCH: quote(json.dumps(pairs), safe=":{}[]")}
-    engine.do(_volume(engine, desktop, container_name(desktop, NOTE), kept=False, more=note))
+    engine.make(_volume(engine, desktop, container_name(desktop, NOTE), kept=False, more=note))
     finish(engine, look(engine, desktop))
 
 
@@ -79,7 +79,7 @@ def finish(engine: Engine, found: Found) -> bool:
     pairs: dict[str, int] = json.loads(unquote(note.labels[p.SWITCH]))
     finals = {part: container_name(found.desktop, part) for part in pairs}
     missing = [name for name in finals.values() if name not in found.volumes]
-    each(missing, lambda name: engine.do(_volume(engine, found.desktop, name, kept=True)))
+    each(missing, lambda name: engine.make(_volume(engine, found.desktop, name, kept=True)))
     paths = engine.volume_paths([*finals.values(), *(_incoming(found.desktop, part) for part in pairs)])
     numbers = near(engine, "inodes", *map(str, paths.values()))
     words: list[str] = []

@@ -66,14 +66,24 @@ class CommandLineEngine:
         """
         return self.checked(argv, self.attempt(argv, timeout=timeout))
 
-    def attempt(self, argv: Sequence[str], *, timeout: float | None = None) -> run.Completed:
+    def make(self, argv: Sequence[str]) -> str:
+        """Run one of our own commands that makes something; its stdout.
+
+        A daemon goes on with it when its client has gone. So an interrupt waits for it, and an undo finds what it made.
+
+        Raises:
+            EngineError, HostError: as `do`.
+        """
+        return self.checked(argv, self.attempt(argv, spared=True))
+
+    def attempt(self, argv: Sequence[str], *, timeout: float | None = None, spared: bool = False) -> run.Completed:
         """Run one of our own commands, whatever comes of it.
 
         Raises:
             HostError: as `do`.
         """
         try:
-            return run.run(argv, timeout=timeout)
+            return run.run(argv, timeout=timeout, spared=spared)
         except FileNotFoundError:
             raise HostError(f"{self.program} is not installed", hint="modulux doctor") from None
 
@@ -186,7 +196,7 @@ class CommandLineEngine:
 
     def start(self, c: Container) -> None:
         """Make the container and start it; may be called for several at once."""
-        self.do(self.run_argv(c))
+        self.make(self.run_argv(c))
 
     def _ulimits(self) -> list[str]:
         return [w for name, value in self.ulimits.items() for w in ("--ulimit", f"{name}={value}:{value}")]

@@ -56,10 +56,12 @@ class Volumes:
         return ["volume", volume.name, json.dumps(volume.labels)]
 
     def do(self, argv: Sequence[str], *, timeout: float | None = None) -> str:
-        if argv[0] == "volume":
-            self.labels[argv[1]] = json.loads(argv[2])
-            (self.folder / argv[1]).mkdir()
         return str(self.folder)
+
+    def make(self, argv: Sequence[str]) -> str:
+        self.labels[argv[1]] = json.loads(argv[2])
+        (self.folder / argv[1]).mkdir()
+        return argv[1]
 
     def volume_paths(self, names: Sequence[str]) -> dict[str, Path]:
         return {name: self.folder / name for name in names if name in self.labels}

@@ -37,7 +37,7 @@ def volumes(engine: Engine):  # type: ignore[no-untyped-def]
     engine.tidy("modulux.t-crowd.")  # of a run that was killed
     made = [Volume(f"modulux.t-crowd.{i}", kept=False, labels={}) for i in range(SHARED)]
     for volume in made:
-        engine.do(engine.volume_argv(volume))
+        engine.make(engine.volume_argv(volume))
     yield made
     engine.remove("container", [state.name for state in engine.containers("modulux.t-crowd.")])
     engine.remove("volume", [volume.name for volume in made])

@@ -58,7 +58,7 @@ class FolderEngine(CommandLineEngine):
     def filled_volume_argv(self, volume: Volume) -> list[str]:
         return [volume.name, json.dumps(volume.labels)]
 
-    def do(self, argv: Sequence[str], *, timeout: float | None = None) -> str:
+    def make(self, argv: Sequence[str]) -> str:
         name, labels = argv
         beside = self.root / f".{name}"
         shutil.rmtree(beside, ignore_errors=True)
@@ -83,7 +83,7 @@ class FolderEngine(CommandLineEngine):
         """The folder of a desktop's volume, made when it is not there."""
         name = f"modulux.{desktop}.{part}"
         if not (self.root / name).is_dir():
-            self.do([name, json.dumps(switch.labels(desktop, kept=True))])
+            self.make([name, json.dumps(switch.labels(desktop, kept=True))])
         return self.root / name / "_data"
 
     def tree(self, desktop: str) -> dict[str, object]:

@@ -140,7 +140,7 @@ def test_a_name_that_is_taken(world: World) -> None:
     world.engine.volume("b", "share.Documents")
     with pytest.raises(NameTakenError, match="already"):
         target_of(world.engine, source.manifest, "b")
-    world.engine.do(["modulux.c.openbox.home", "{}"])  # somebody else's
+    world.engine.make(["modulux.c.openbox.home", "{}"])  # somebody else's
     before = tree(world.engine.root / "modulux.c.openbox.home")
     with pytest.raises(NameTakenError, match="not Modulux"):
         world.restore(name="c")

@@ -55,7 +55,7 @@ def value(argv: list[str], flag: str) -> str:
 
 def test_run_has_the_whole_floor(engine: str, calls: Path, world: Path) -> None:
     driver = choose(engine, runtime=None, ulimits={"nofile": 20000})
-    driver.do(driver.run_argv(spec(world)))
+    driver.make(driver.run_argv(spec(world)))
     (argv,) = seen(calls)
     assert value(argv, "--user") == "1000:1000"
     assert value(argv, "--cap-drop") == "all"
@@ -130,7 +130,7 @@ def test_what_the_engine_says_is_the_error(engine: str, calls: Path, world: Path
     monkeypatch.setenv("FAIL", "1")
     driver = choose(engine, runtime=None, ulimits={})
     with pytest.raises(EngineError, match="Error: it will not"):
-        driver.do(driver.run_argv(spec(world)))
+        driver.make(driver.run_argv(spec(world)))
 
 
 def test_no_engine(engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Recorder(CommandLineEngine):
         self.calls: list[str] = []
         self.lock = threading.Lock()
 
-    def do(self, argv: object, *, timeout: float | None = None) -> str:
+    def make(self, argv: object) -> str:
         assert isinstance(argv, list)
         with self.lock:
             self.calls.append(argv[argv.index("--name") + 1] if "--name" in argv else argv[-1])

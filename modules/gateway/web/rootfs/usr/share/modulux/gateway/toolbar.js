@@ -1,11 +1,11 @@
-// The tools' bar: comes out when the pointer rests on the handle, goes away by itself.
+// The tools' bar: comes out when the pointer rests on the handle, goes away by itself, but never from under the pointer.
 
 const REST = 150; // ms on the handle before the bar opens, so that passing by does not open it
 const LEAVE = 700; // ms away from the bar before it closes
 const PEEK = 2500; // ms that it shows itself after connecting
 
 export class Toolbar {
-  #bar; #handle; #timer = 0;
+  #bar; #handle; #timer = 0; #pointed = false;
 
   constructor(bar, handle) {
     this.#bar = bar;
@@ -14,7 +14,11 @@ export class Toolbar {
       if (event.pointerType === "mouse") this.#later(() => this.open(), REST);
     });
     handle.addEventListener("click", () => (this.opened && !this.#justOpened() ? this.close() : this.open()));
-    bar.addEventListener("pointerleave", () => this.#later(() => this.close(), LEAVE));
+    bar.addEventListener("pointerenter", () => (this.#pointed = true));
+    bar.addEventListener("pointerleave", () => {
+      this.#pointed = false;
+      this.#later(() => this.close(), LEAVE);
+    });
     bar.addEventListener("pointermove", () => { if (this.opened) clearTimeout(this.#timer); });
     bar.addEventListener("focusin", (event) => { if (event.target !== handle) this.open(); });
   }
@@ -28,7 +32,7 @@ export class Toolbar {
 
   peek() {
     this.open();
-    this.#later(() => this.close(), PEEK);
+    this.#later(() => this.#pointed || this.close(), PEEK);
   }
 
   // A click on the handle often follows the hover that has opened the bar already: it must not close it at once.

@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 ENGINES = ["podman", "docker"]
 DESKTOPS = ["xfce", "openbox", "mixed"]
 WITHOUT_ENGINE = tuple(f"tests/keep/test_{name}.py" for name in ("bad_luck", "files", "parts", "remote", "schedule"))
-BESIDE = ("tests/unit/", "tests/carry/", "tests/machine/", "tests/storage/", *WITHOUT_ENGINE)
+BESIDE = ("tests/unit/", "tests/carry/", "tests/machine/", "tests/storage/", "tests/engine/test_rootless.py", *WITHOUT_ENGINE)
 """Tests that keep out of the engines' way, so that they may run beside all others (`pytest -n 2`)."""
 
 

@@ -136,6 +136,19 @@ def test_screens_are_tabs_and_side_by_side(cli: Cli, desktop: str, page: Page) -
     wait_for(lambda: page.locator(".pane[data-state=connected] canvas").count() == 1, "the first alone is there")
 
 
+def test_the_bar_does_not_go_from_under_the_pointer(cli: Cli, desktop: str, page: Page) -> None:
+    opened = page.locator("#toolbar.open")
+    press(page, "#tabs button:nth-child(2)")  # a new connection, after which the bar shows itself for 2.5 s
+    wait_for(lambda: page.locator(".pane[data-state=connected] canvas").count() == 1, "the second screen is there")
+    time.sleep(4)
+    assert opened.count() == 1
+    page.mouse.move(640, 500)
+    wait_for(lambda: opened.count() == 0, "it goes when the pointer has gone")
+    press(page, "#tabs button:nth-child(1)")
+    wait_for(lambda: page.inner_text("#tabs [aria-selected=true]") == "openbox", "the first is chosen")
+    wait_for(lambda: page.locator(".pane[data-state=connected] canvas").count() == 1, "and there")
+
+
 def test_the_screen_takes_the_windows_size(cli: Cli, desktop: str, page: Page) -> None:
     size = "[document.querySelector('#screen canvas').width, document.querySelector('#screen canvas').height]"
     assert page.evaluate(size) == [1280, 800]

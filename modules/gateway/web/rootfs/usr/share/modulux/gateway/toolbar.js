@@ -14,7 +14,7 @@ export class Toolbar {
       if (event.pointerType === "mouse") this.#later(() => this.open(), REST);
     });
     handle.addEventListener("click", () => (this.opened && !this.#justOpened() ? this.close() : this.open()));
-    bar.addEventListener("pointerenter", () => (this.#pointed = true));
+    bar.addEventListener("pointerenter", () => (this.#pointed = true)); // `:hover` would last after a finger's tap
     bar.addEventListener("pointerleave", () => {
       this.#pointed = false;
       this.#later(() => this.close(), LEAVE);
